@@ -1,0 +1,99 @@
+"""Two ends of a stream in one process: what one writes, the other receives in the loop's next turn.
+
+Back-pressure is real: a writer is paused while its peer does not read, as over a socket.
+"""
+
+import asyncio
+from collections import deque
+
+from tieline.limits import DEFAULT
+from tieline.transports.endpoint import MEMORY, Endpoint
+from tieline.transports.stream import Receiver, Stream
+
+
+class MemoryStream(Stream):
+    """A `Stream` whose transport is another `MemoryStream`. Made in pairs by `pair()`."""
+
+    __slots__ = ("_closed", "_loop", "_other", "_reading", "_scheduled", "_waiting", "_waiting_bytes")
+
+    def __init__(self, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer, info: Endpoint = MEMORY) -> None:
+        super().__init__(receiver, high_water=high_water)
+        self.info = info
+        self._loop = asyncio.get_running_loop()
+        self._other: MemoryStream
+        self._waiting: deque[bytes] = deque()  # written by the other end, not yet received here
+        self._waiting_bytes = 0
+        self._reading = True
+        self._scheduled = False
+        self._closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._closed:
+            return
+        self.bytes_out += len(data)
+        other = self._other
+        other._waiting.append(bytes(data))
+        other._waiting_bytes += len(data)
+        if other._waiting_bytes > self._high_water and not self.paused:
+            self.paused = True
+            self._receiver.writable(False)
+        other._schedule()
+
+    def buffered(self) -> int:
+        return self._other._waiting_bytes
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon(self._end, None)
+            self._other._schedule()  # which ends it after what waits was received
+
+    def abort(self) -> None:
+        if not self._closed:
+            self._other._waiting.clear()
+            self._other._waiting_bytes = 0
+            self.close()
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        self._reading = True
+        self._schedule()
+
+    def __repr__(self) -> str:
+        return f"<MemoryStream {'closed' if self._closed else 'open'} {self.bytes_in} in {self.bytes_out} out>"
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        self._scheduled = False
+        while self._waiting and self._reading and not self._closed:
+            data = self._waiting.popleft()
+            self._waiting_bytes -= len(data)
+            self.bytes_in += len(data)
+            self._receiver.received(memoryview(data))
+        other = self._other
+        if other.paused and self._waiting_bytes <= other._high_water // 4:
+            other.paused = False
+            other._receiver.writable(True)
+        if other._closed and not self._closed and not self._waiting:
+            self._closed = True
+            self._loop.call_soon(self._end, None)
+
+    def _end(self, error: Exception | None) -> None:
+        self._receiver.ended(error)
+
+
+def pair(
+    near: Receiver, far: Receiver, *, high_water: int = DEFAULT.send_buffer, near_info: Endpoint = MEMORY
+) -> tuple[MemoryStream, MemoryStream]:
+    """Join two receivers; `near_info` is what `far` is told of `near`. Both are `opened` before this returns."""
+    a, b = MemoryStream(near, high_water=high_water), MemoryStream(far, high_water=high_water, info=near_info)
+    a._other, b._other = b, a
+    near.opened(a)
+    far.opened(b)
+    return a, b

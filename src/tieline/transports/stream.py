@@ -1,0 +1,140 @@
+"""A byte stream over any asyncio transport: bytes in by callback, bytes out by `write`. Knows nothing of messages.
+
+All streams of a thread read into one buffer: the loops otherwise allocate up to 256 KiB for each read, and giving
+that back to the kernel costs more than a small call does.
+"""
+
+import asyncio
+import threading
+from typing import Protocol, cast
+
+from tieline.limits import DEFAULT, KiB
+from tieline.transports.endpoint import Endpoint, endpoint_of
+
+READ_BUFFER = 256 * KiB
+
+
+class Receiver(Protocol):
+    """Who the bytes are for. All calls come from the loop's thread."""
+
+    def opened(self, stream: "Stream") -> None: ...
+
+    def received(self, data: memoryview) -> None:
+        """`data` is the shared read buffer: valid during this call only, so keep a copy of what you keep."""
+
+    def finished(self) -> None:
+        """The peer will send no more; it may still read. Answer what is owed, then `close()`."""
+
+    def ended(self, error: Exception | None) -> None:
+        """The stream is gone; exactly once, also after our own `close()`."""
+
+    def writable(self, yes: bool) -> None:
+        """False: more than the high mark waits to be sent. True: it has drained."""
+
+
+class _ThreadBuffer(threading.local):
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(READ_BUFFER))
+
+
+_shared = _ThreadBuffer()
+
+
+class Stream(asyncio.BufferedProtocol):
+    """One connection. Give it to the loop as a protocol; it introduces itself to its receiver by `opened()`."""
+
+    __slots__ = (
+        "_binding",
+        "_buffer",
+        "_high_water",
+        "_receiver",
+        "_transport",
+        "bytes_in",
+        "bytes_out",
+        "info",
+        "paused",
+    )
+
+    def __init__(
+        self, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer, binding: bytes | None = None
+    ) -> None:
+        self._receiver = receiver
+        self._high_water = high_water
+        self._binding = binding
+        self._transport: asyncio.Transport | None = None
+        self._buffer = _shared.view
+        self.info: Endpoint
+        self.paused = False
+        "True while more than the high mark waits to be sent."
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue bytes to be sent; silently nothing once the stream is closing."""
+        if self._transport is not None:
+            self.bytes_out += len(data)
+            self._transport.write(data)
+
+    def buffered(self) -> int:
+        """Bytes written and not yet taken by the kernel."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now; what waits is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The loop's transport while open: for its socket's facts, never for writing."""
+        return self._transport
+
+    def __repr__(self) -> str:
+        state = "open" if self._transport is not None else "closed"
+        who = f" {self.info.kind} {self.info.remote}" if hasattr(self, "info") else ""
+        return f"<Stream {state}{who} {self.bytes_in} in {self.bytes_out} out>"
+
+    # -- asyncio's side ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=self._high_water)
+        self.info = endpoint_of(transport, self._binding)
+        self._receiver.opened(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.bytes_in += nbytes
+        self._receiver.received(self._buffer[:nbytes])
+
+    def eof_received(self) -> bool:
+        self._receiver.finished()
+        # TLS cannot be half open here; the loop closes it after this call.
+        return self.info.kind != "tls"
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._receiver.ended(exc)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        self._receiver.writable(False)
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._receiver.writable(True)
