@@ -15,7 +15,8 @@
     ├── LimitExceeded          something was larger than its bound
     └── CallError              a call failed; `code` travels, `remote` tells which side said so
         ├── InvalidArgument    ├── NotFound     ├── Denied      ├── DeadlineExceeded
-        ├── Cancelled          ├── Conflict     ├── Unavailable ├── Overloaded   └── InternalError
+        ├── Cancelled          ├── Conflict     ├── Unavailable ├── Overloaded
+        └── TooLarge           └── InternalError
 """
 
 from typing import Any, ClassVar
@@ -204,6 +205,12 @@ class Overloaded(CallError):
     """A limit on open calls, streams or subscriptions was reached; finish some first."""
 
     code = "overloaded"
+
+
+class TooLarge(CallError):
+    """The answer does not fit a frame; ask for less at a time, or for a stream."""
+
+    code = "too_large"
 
 
 class InternalError(CallError):

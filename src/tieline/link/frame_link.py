@@ -1,0 +1,171 @@
+"""A `tieline/1` link: a stream and a session joined. Events go up by callback, frames go down and leave in one write.
+
+It keeps the peer honest (an illegal frame or a silent peer closes the link, with the reason told to it) and bounded
+(a peer that asks and does not read its answers is not read from either). What the frames mean is its owner's business.
+"""
+
+import asyncio
+from typing import Protocol
+
+from tieline.errors import LimitExceeded, LinkClosed, LinkError, ProtocolError
+from tieline.limits import Limits
+from tieline.transports.stream import Stream
+from tieline.wire.moves import Side
+from tieline.wire.session import Event, Session
+
+
+class Owner(Protocol):
+    """Who the events are for: the login exchange first, then a peer."""
+
+    def events(self, events: list[Event]) -> None: ...
+
+    def writable(self, yes: bool) -> None: ...
+
+    def ended(self, error: LinkError) -> None:
+        """Exactly once; `error` says why."""
+
+
+class FrameLink:
+    """Give it to a `Stream` as receiver. `flush()` after sending; `flush_soon()` to gather a whole tick."""
+
+    __slots__ = (
+        "_flushing",
+        "_limits",
+        "_loop",
+        "_owed",
+        "_reading",
+        "_reason",
+        "_timer",
+        "ended_with",
+        "owner",
+        "session",
+        "stream",
+    )
+
+    def __init__(self, side: Side, limits: Limits, owner: Owner) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.session = Session(side, limits, self._loop.time())
+        self.owner = owner
+        self.stream: Stream
+        self.ended_with: LinkError | None = None
+        "Why it ended; None while it is open."
+        self._limits = limits
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
+        self._owed = 0  # bytes of answers written while the peer does not read
+        self._reading = True
+        self._reason: LinkError | None = None
+
+    def flush(self) -> None:
+        """Write everything the session has to say, in one piece."""
+        data = self.session.take()
+        if data:
+            self.stream.write(data)
+            if self.stream.paused:
+                self._hold_back(len(data))
+
+    def flush_soon(self) -> None:
+        """Flush at the end of this tick, together with what else is sent in it."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def close(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
+        """Tell the peer why, send what waits, and close. The owner hears `ended` afterwards."""
+        if self.ended_with is None and self._reason is None:
+            self._reason = LinkClosed(reason)
+            self.session.goaway(reason, code=code, retry_after=retry_after)
+            self.flush()
+            self.stream.close()
+            # A peer that does not read would keep a closing stream for ever.
+            self._rearm(self._loop.time() + self._limits.drain)
+
+    def abort(self, error: LinkError) -> None:
+        """Close at once, without a word to the peer."""
+        if self._reason is None:
+            self._reason = error
+        self.stream.abort()
+
+    # -- the stream's side ---------------------------------------------------------------------------------------
+
+    def opened(self, stream: Stream) -> None:
+        self.stream = stream
+        self._rearm(self.session.deadline())
+        self.flush_soon()
+
+    def received(self, data: memoryview) -> None:
+        if self._reason is not None:
+            return  # closing: nothing more is taken
+        try:
+            events = self.session.receive(bytes(data), self._loop.time())
+        except (ProtocolError, LimitExceeded) as error:
+            self._refuse(error)
+            return
+        if events:
+            self.owner.events(events)
+        self.flush()
+
+    def finished(self) -> None:
+        # tieline/1 has no use for a half-open link: answers to a peer that hung up are kept by nobody.
+        self.stream.close()
+
+    def ended(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        why = self._reason or LinkClosed("the peer closed the link" if error is None else f"the link broke: {error}")
+        if error is not None and self._reason is None:
+            why.__cause__ = error
+        self.ended_with = why
+        self.owner.ended(why)
+
+    def writable(self, yes: bool) -> None:
+        if yes:
+            self._owed = 0
+            if not self._reading:
+                self._reading = True
+                self.stream.resume_reading()
+        self.owner.writable(yes)
+
+    def __repr__(self) -> str:
+        state = "open" if self.ended_with is None else "closed"
+        return (
+            f"<FrameLink {state} {self.stream.info.kind} {self.stream.info.remote} {self.session.state.name.lower()}>"
+        )
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.flush()
+
+    def _hold_back(self, size: int) -> None:
+        self._owed += size
+        if self._owed > self._limits.send_buffer and self._reading:
+            self._reading = False
+            self.stream.pause_reading()
+
+    def _refuse(self, error: ProtocolError | LimitExceeded) -> None:
+        self._reason = ProtocolError(str(error)) if isinstance(error, LimitExceeded) else error
+        self.session.goaway(str(error), code="protocol")
+        self.flush()
+        self.stream.close()
+        self._rearm(self._loop.time() + 1.0)
+
+    def _rearm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._reason is not None:
+            self.stream.abort()
+            return
+        try:
+            self.session.tick(self._loop.time())
+        except LinkClosed as error:
+            self.abort(error)
+            return
+        self.flush()
+        self._rearm(self.session.deadline())

@@ -1,0 +1,53 @@
+"""Credit of one channel, both directions: who may send how many bytes more. Pure arithmetic.
+
+Credit may be overdrawn by one frame: a sender with any credit left may send one more, so that an item larger than the
+window needs no cutting. What waits for a reader is bounded by window + frame.
+"""
+
+import msgspec
+
+from tieline.errors import ProtocolError
+
+_MOST = 1 << 30
+"Bytes. More credit than this is a mistake of the peer, not a wish."
+
+
+class Flow:
+    """`credit` is ours to spend; the rest counts what the peer may still send."""
+
+    __slots__ = ("_allowed", "_unreported", "_window", "credit")
+
+    def __init__(self, window: int, peer_window: int) -> None:
+        self._window = window
+        self._allowed = window  # what the peer may still send
+        self._unreported = 0  # used up here, not yet granted again
+        self.credit = peer_window
+        "Bytes we may still send; above zero, one more frame may go."
+
+    def sent(self, size: int) -> None:
+        self.credit -= size
+
+    def granted(self, payload: bytes) -> None:
+        """A CREDIT frame came in."""
+        try:
+            more = msgspec.msgpack.decode(payload, type=int)
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"CREDIT is not a number: {error}") from error
+        if more <= 0 or self.credit + more > _MOST:
+            raise ProtocolError(f"CREDIT of {more} bytes")
+        self.credit += more
+
+    def arrived(self, size: int) -> None:
+        """The peer sent so much. Raises ProtocolError when it had no credit left."""
+        if self._allowed <= 0:
+            raise ProtocolError("a stream went on without credit")
+        self._allowed -= size
+
+    def consumed(self, size: int) -> int:
+        """So much was used up here; returns the credit to grant now, or 0 to wait until it is worth a frame."""
+        self._unreported += size
+        if self._unreported * 2 < self._window:
+            return 0
+        grant, self._unreported = self._unreported, 0
+        self._allowed += grant
+        return grant

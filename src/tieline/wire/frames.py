@@ -1,0 +1,109 @@
+"""`tieline/1` frames to bytes and back, as they trickle in. Pure: no sockets, no clock.
+
+    length: u32 | kind: u8 | channel: u32 | payload            big-endian; length counts the payload
+
+Each side sends the preface once, before its first frame.
+"""
+
+import struct
+from enum import IntEnum
+
+from tieline.errors import LimitExceeded, ProtocolError
+
+PREFACE = b"\xf7tieline/1\n"
+"Its first byte is no ASCII, no TLS record and no UTF-8 beginning of a word: one byte tells a native caller."
+
+HEADER = struct.Struct("!IBI")
+
+Frame = tuple[int, int, bytes]
+"kind, channel, payload"
+
+
+class Kind(IntEnum):
+    """What a frame means; design, section 4."""
+
+    HELLO = 1
+    AUTH = 2
+    WELCOME = 3
+    CALL = 4
+    RESULT = 5
+    ERROR = 6
+    ITEM = 7
+    DATA = 8
+    CREDIT = 9
+    END = 10
+    CANCEL = 11
+    EVENT = 12
+    PING = 13
+    PONG = 14
+    GOAWAY = 15
+
+
+def frame(kind: int, channel: int, payload: bytes = b"") -> bytes:
+    """One frame as bytes."""
+    return HEADER.pack(len(payload), kind, channel) + payload
+
+
+class FrameCutter:
+    """Bytes in, whole frames out; keeps only the beginning of the frame that is not whole yet.
+
+    A length above `limit` is refused from its header alone, before a byte of the payload is kept.
+    """
+
+    __slots__ = ("_kept", "_needed", "_prefaced", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        "Bytes of payload; raised once the peer has logged in."
+        self._kept = bytearray()
+        self._needed = 0  # of `_kept`, before it is worth looking at again
+        self._prefaced = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """All frames that are whole now. Raises ProtocolError or LimitExceeded; after that the stream is useless."""
+        if self._kept:
+            # Growing one bytearray keeps a large frame that arrives byte by byte from costing a copy for each byte.
+            self._kept += data
+            if len(self._kept) < self._needed:
+                return []
+            data = bytes(self._kept)
+            self._kept.clear()
+        start = 0 if self._prefaced else self._preface(data)
+        if start < 0:
+            return []
+        frames: list[Frame] = []
+        append, unpack, limit, size = frames.append, HEADER.unpack_from, self.limit, len(data)
+        body = start + 9
+        while body <= size:
+            length, kind, channel = unpack(data, start)
+            if length > limit:
+                raise LimitExceeded("a frame", got=length, limit=limit)
+            end = body + length
+            if end > size:
+                self._keep(data, start, 9 + length)
+                return frames
+            append((kind, channel, data[body:end]))
+            start = end
+            body = end + 9
+        if start < size:
+            self._keep(data, start, 9)
+        return frames
+
+    @property
+    def kept(self) -> int:
+        """Bytes held of a frame that is not whole yet."""
+        return len(self._kept)
+
+    def _keep(self, data: bytes, start: int, needed: int) -> None:
+        self._kept += data[start:]
+        self._needed = needed
+
+    def _preface(self, data: bytes) -> int:
+        """Where the first frame begins; -1 while the preface is not whole."""
+        if not data.startswith(PREFACE[: len(data)]):
+            raise ProtocolError("the preface is not that of tieline/1")
+        if len(data) < len(PREFACE):
+            self._keep(data, 0, 1)
+            return -1
+        self._prefaced = True
+        return len(PREFACE)

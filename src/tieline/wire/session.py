@@ -1,0 +1,308 @@
+"""One end of a `tieline/1` link, without sockets and without a clock: bytes in -> events, frames out -> bytes.
+
+    events = session.receive(data, now)      # raises ProtocolError or LimitExceeded: then close
+    session.send(Kind.RESULT, channel, payload); data = session.take()
+    session.tick(now); session.deadline()
+
+Both ends use this class with their `Side`. It knows which moves are legal, counts credit, and answers pings.
+"""
+
+import msgspec
+
+from tieline.errors import LinkClosed, ProtocolError, TooLarge
+from tieline.limits import Limits
+from tieline.wire.flow import Flow
+from tieline.wire.frames import HEADER, PREFACE, FrameCutter, Kind
+from tieline.wire.messages import Call, GoAway, Hello, encode, read
+from tieline.wire.moves import CHANNEL, LINK, ChannelState, LinkState, Role, Side
+
+Event = tuple[int, int, "bytes | Call | GoAway | Hello"]
+"kind, channel, content: the decoded struct for HELLO, CALL and GOAWAY, else the payload."
+
+_CHANNELS = 1 << 32
+
+
+class _Moves:
+    """A channel state as one side sees it, with plain-integer tables: the compiled form of `CHANNEL`."""
+
+    __slots__ = ("local", "name", "remote")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.local: dict[int, _Moves | None] = {}
+        self.remote: dict[int, _Moves | None] = {}
+
+
+def _compile(mine: Role) -> dict[ChannelState, _Moves]:
+    compiled = {state: _Moves(state.name) for state in ChannelState}
+    for state, moves in CHANNEL.items():
+        for (role, kind), following in moves.items():
+            table = compiled[state].local if role is mine else compiled[state].remote
+            table[int(kind)] = None if following is ChannelState.CLOSED else compiled[following]
+    return compiled
+
+
+_AS_CALLER, _AS_CALLEE = _compile(Role.CALLER), _compile(Role.CALLEE)
+_CALLING, _CALLING_STREAM = _AS_CALLER[ChannelState.WAITING], _AS_CALLER[ChannelState.SENDING]
+_CALLED, _CALLED_STREAM = _AS_CALLEE[ChannelState.WAITING], _AS_CALLEE[ChannelState.SENDING]
+_CREDIT, _END = int(Kind.CREDIT), int(Kind.END)
+_UNCOUNTED = {_CREDIT, _END}
+"Of the kinds that leave a channel open, those that cost no credit; the others are ITEM and DATA."
+_CALL, _EVENT, _PING, _PONG, _GOAWAY = (
+    int(Kind.CALL),
+    int(Kind.EVENT),
+    int(Kind.PING),
+    int(Kind.PONG),
+    int(Kind.GOAWAY),
+)
+_read_call = msgspec.msgpack.Decoder(Call).decode
+_pack = HEADER.pack
+
+
+class Session:
+    """`state` tells where the link is; `closing` is True once either side said GOAWAY."""
+
+    __slots__ = (
+        "_channels",
+        "_cutter",
+        "_flows",
+        "_heard",
+        "_last_local",
+        "_last_remote",
+        "_limits",
+        "_out",
+        "_peer_frame",
+        "_peer_window",
+        "_pinged",
+        "closing",
+        "side",
+        "state",
+    )
+
+    def __init__(self, side: Side, limits: Limits, now: float) -> None:
+        self.side = side
+        self.state = LinkState.CLIENT_HELLO
+        self.closing = False
+        self._limits = limits
+        self._cutter = FrameCutter(limits.login_frame)
+        self._channels: dict[int, _Moves] = {}
+        self._flows: dict[int, Flow] = {}
+        self._last_local = -1 if side is Side.CLIENT else 0
+        self._last_remote = 0 if side is Side.CLIENT else -1
+        self._peer_frame = limits.login_frame
+        self._peer_window = 0
+        self._out: list[bytes] = [PREFACE]
+        self._heard = now
+        self._pinged = False
+
+    # -- bytes in ------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """What the peer's bytes mean. Raises ProtocolError or LimitExceeded; the link is of no use after that."""
+        self._heard = now
+        self._pinged = False
+        events: list[Event] = []
+        channels = self._channels
+        for event in self._cutter.feed(data):
+            kind, channel, payload = event
+            moves = channels.get(channel)
+            if moves is not None:
+                try:
+                    following = moves.remote[kind]
+                except KeyError:
+                    raise self._illegal(kind, f"while the call is {moves.name.lower()}") from None
+                if following is None:
+                    del channels[channel]
+                    self._flows.pop(channel, None)
+                else:
+                    channels[channel] = following
+                    if kind == _CREDIT:
+                        self._flow(channel).granted(payload)
+                    elif kind != _END:
+                        self._flow(channel).arrived(len(payload))
+                events.append(event)
+            elif kind == _CALL and self.state is LinkState.OPEN:
+                events.append((kind, channel, self._called(channel, payload)))
+            elif self.state is not LinkState.OPEN:
+                events.append(self._turn(kind, channel, payload))
+            elif channel == 0:
+                self._link_level(kind, payload, events)
+            elif not self._is_past(channel):
+                raise self._illegal(kind, f"on channel {channel}, which was never opened")
+            # A frame of a channel that ended here first was on its way already: dropped.
+        return events
+
+    def _called(self, channel: int, payload: bytes) -> Call:
+        ahead = (channel - self._last_remote) % _CHANNELS
+        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
+            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
+        try:
+            call = _read_call(payload)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ProtocolError(f"not a valid CALL: {error}") from error
+        self._last_remote = channel
+        self._channels[channel] = _CALLED_STREAM if call.streaming else _CALLED
+        return call
+
+    def _turn(self, kind: int, channel: int, payload: bytes) -> Event:
+        """A frame before the link is open: strictly in turns."""
+        try:
+            self.state = LINK[self.state][self._other_side(), Kind(kind)]
+        except (KeyError, ValueError):
+            raise self._illegal(kind, f"while {self.state.value}") from None
+        if channel:
+            raise ProtocolError("frames before the login is done belong to channel 0")
+        if kind == Kind.HELLO:
+            hello = read(Hello, payload)
+            self._peer_frame = max(self._limits.login_frame, min(hello.frame, 1 << 30))
+            self._peer_window = max(1, min(hello.window, 1 << 30))
+            return kind, channel, hello
+        if kind == _GOAWAY:
+            return kind, channel, read(GoAway, payload)
+        self._when_open()
+        return kind, channel, payload
+
+    def _link_level(self, kind: int, payload: bytes, events: list[Event]) -> None:
+        if kind == _EVENT and self.side is Side.CLIENT:
+            events.append((kind, 0, payload))
+        elif kind == _PING:
+            self._out.append(_pack(len(payload), _PONG, 0) + payload)
+        elif kind == _GOAWAY:
+            self.closing = True
+            events.append((kind, 0, read(GoAway, payload)))
+        elif kind != _PONG:
+            raise self._illegal(kind, "on channel 0")
+
+    # -- frames out ----------------------------------------------------------------------------------------------
+
+    def call(self, payload: bytes, *, streaming: bool = False) -> int:
+        """Open a channel with an encoded `Call`; returns the channel. Raises LinkClosed after GOAWAY, TooLarge."""
+        if self.closing or self.state is not LinkState.OPEN:
+            raise LinkClosed("the link is closing: no new calls")
+        size = len(payload)
+        if size > self._peer_frame:
+            raise TooLarge(f"the call is {size:,} bytes, the peer accepts {self._peer_frame:,}; send less, or a stream")
+        channel = (self._last_local + 2) % _CHANNELS
+        while channel == 0 or channel in self._channels:  # after 2^31 calls the numbers begin again
+            channel = (channel + 2) % _CHANNELS
+        self._last_local = channel
+        self._channels[channel] = _CALLING_STREAM if streaming else _CALLING
+        self._out.append(_pack(size, _CALL, channel) + payload)
+        return channel
+
+    def send(self, kind: int, channel: int, payload: bytes = b"") -> bool:
+        """One frame of an open channel. False, and nothing sent, when the channel is over (the peer was faster).
+
+        Raises TooLarge, and ProtocolError(remote=False) for an illegal move of ours.
+        """
+        moves = self._channels.get(channel)
+        if moves is None:
+            return False
+        size = len(payload)
+        if size > self._peer_frame:
+            raise TooLarge(f"{size:,} bytes do not fit a frame; the peer accepts {self._peer_frame:,}")
+        try:
+            following = moves.local[kind]
+        except KeyError:
+            raise ProtocolError(f"{Kind(kind).name} while {moves.name}", remote=False) from None
+        if following is None:
+            del self._channels[channel]
+            self._flows.pop(channel, None)
+        else:
+            self._channels[channel] = following
+            if kind not in _UNCOUNTED:
+                self._flow(channel).sent(size)
+        self._out.append(_pack(size, kind, channel) + payload)
+        return True
+
+    def send_turn(self, kind: Kind, payload: bytes) -> None:
+        """A frame of the opening exchange: HELLO, AUTH, WELCOME."""
+        try:
+            self.state = LINK[self.state][self.side, kind]
+        except KeyError:
+            raise ProtocolError(f"{kind.name} while {self.state.value}", remote=False) from None
+        self._out.append(_pack(len(payload), kind, 0) + payload)
+        self._when_open()
+
+    def send_events(self, frames: bytes) -> None:
+        """Whole EVENT frames, encoded once for all subscribers."""
+        self._out.append(frames)
+
+    def goaway(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
+        """Say that this link is to end; open calls may finish. At most once."""
+        if not self.closing:
+            self.closing = True
+            payload = encode(GoAway(reason, retry_after, code))
+            self._out.append(_pack(len(payload), _GOAWAY, 0) + payload)
+
+    def take(self) -> bytes:
+        """Everything to be written now, as one piece."""
+        out = self._out
+        if not out:
+            return b""
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return data
+
+    # -- streams -------------------------------------------------------------------------------------------------
+
+    def credit(self, channel: int) -> int:
+        """Bytes that may be sent on the channel now: above zero, one more frame may go. 0 when it is over."""
+        return self._flow(channel).credit if channel in self._channels else 0
+
+    def consumed(self, channel: int, size: int) -> None:
+        """`size` bytes of the peer's stream were used up: grants credit again, in half-window steps."""
+        if channel in self._channels:
+            grant = self._flow(channel).consumed(size)
+            if grant:
+                self.send(_CREDIT, channel, encode(grant))
+
+    def is_open(self, channel: int) -> bool:
+        return channel in self._channels
+
+    @property
+    def open_channels(self) -> int:
+        return len(self._channels)
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def deadline(self) -> float:
+        """When `tick` wants to be called next."""
+        return self._heard + self._limits.ping * (2 if self._pinged else 1)
+
+    def tick(self, now: float) -> None:
+        """Ping a silent peer. Raises LinkClosed when it stayed silent for two ping times."""
+        if now < self.deadline():
+            return
+        if self._pinged:
+            raise LinkClosed(f"nothing heard for {now - self._heard:.0f} s: the peer is gone")
+        self._pinged = True
+        if self.state is LinkState.OPEN:
+            self._out.append(_pack(0, _PING, 0))
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    def _flow(self, channel: int) -> Flow:
+        flow = self._flows.get(channel)
+        if flow is None:
+            flow = self._flows[channel] = Flow(self._limits.window, self._peer_window)
+        return flow
+
+    def _when_open(self) -> None:
+        if self.state is LinkState.OPEN:
+            self._cutter.limit = self._limits.frame
+
+    def _other_side(self) -> Side:
+        return Side.SERVER if self.side is Side.CLIENT else Side.CLIENT
+
+    def _is_past(self, channel: int) -> bool:
+        """True when the channel was opened once and is over."""
+        last = self._last_local if channel % 2 == self._last_local % 2 else self._last_remote
+        return last > 0 and (last - channel) % _CHANNELS < _CHANNELS // 2
+
+    def _illegal(self, kind: int, when: str) -> ProtocolError:
+        known = kind in set(Kind)
+        return ProtocolError(f"{Kind(kind).name if known else f'unknown frame kind {kind}'} {when}")
+
+    def __repr__(self) -> str:
+        return f"<Session {self.side.value} {self.state.name.lower()} {len(self._channels)} channels>"
