@@ -250,12 +250,12 @@ class Session:
         """Bytes that may be sent on the channel now: above zero, one more frame may go. 0 when it is over."""
         return self._flow(channel).credit if channel in self._channels else 0
 
-    def consumed(self, channel: int, size: int) -> None:
-        """`size` bytes of the peer's stream were used up: grants credit again, in half-window steps."""
-        if channel in self._channels:
-            grant = self._flow(channel).consumed(size)
-            if grant:
-                self.send(_CREDIT, channel, encode(grant))
+    def consumed(self, channel: int, size: int) -> bool:
+        """`size` bytes of the peer's stream were used up. True when that sent CREDIT, in half-window steps."""
+        if channel not in self._channels:
+            return False
+        grant = self._flow(channel).consumed(size)
+        return grant > 0 and self.send(_CREDIT, channel, encode(grant))
 
     def is_open(self, channel: int) -> bool:
         return channel in self._channels

@@ -1,0 +1,28 @@
+"""Who is calling, once proven: the one object every scope check asks."""
+
+from typing import Literal
+
+import msgspec
+
+ENROL = "enrol"
+"The only scope of someone who came with a ticket: it opens one method, and none of those that need no scope."
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An account at one of its devices, and the way it came in."""
+
+    account: str
+    device: str
+    scopes: frozenset[str]
+    via: Literal["native", "lines", "http", "unix", "memory"] = "native"
+    address: str = ""
+    guest: bool = False
+
+    def may(self, scope: str | None) -> bool:
+        """True when this caller may do what needs `scope`; None needs a login and nothing more."""
+        if ENROL in self.scopes:
+            return scope == ENROL
+        return scope is None or scope in self.scopes or "admin" in self.scopes
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.device}" if self.device else self.account

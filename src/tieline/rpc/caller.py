@@ -1,0 +1,360 @@
+"""What one peer asks of another: open calls, their deadlines, and the streams that go with them. Half of a `Peer`."""
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed, call_error
+from tieline.limits import Limits
+from tieline.link.frame_link import FrameLink
+from tieline.rpc.deadlines import Deadlines
+from tieline.rpc.incoming import Incoming
+from tieline.rpc.outgoing import Outgoing
+from tieline.wire.frames import Kind
+from tieline.wire.messages import Fault, read
+from tieline.wire.session import Session
+
+T = TypeVar("T")
+Reply = tuple["asyncio.Future[Any]", Callable[[bytes], Any], str]
+_encode = msgspec.msgpack.Encoder().encode
+_decode_any = msgspec.msgpack.Decoder().decode
+
+
+class Caller:
+    """Open calls by channel. The frames that answer them are handed in by `Peer`."""
+
+    __slots__ = ("_deadlines", "_incoming", "_link", "_loop", "_outgoing", "_replies", "_senders", "_timer", "limits")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._link: FrameLink | None = None
+        self._replies: dict[int, Reply] = {}
+        self._incoming: dict[int, Incoming[Any]] = {}
+        self._senders: dict[int, asyncio.Task[None]] = {}
+        self._outgoing: Outgoing | None = None
+        self._deadlines: Deadlines | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @overload
+    async def call(
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: type[T], **params: Any
+    ) -> T: ...
+
+    @overload
+    async def call(
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: Any = ..., **params: Any
+    ) -> Any: ...
+
+    async def call(
+        self,
+        method: str,
+        /,
+        *,
+        timeout: float | None = None,
+        retry: bool = False,
+        returns: Any = Any,
+        **params: Any,
+    ) -> Any:
+        """Call a method and wait for its value, decoded as `returns` when given.
+
+        `timeout` in seconds travels with the call; cancelling the wait cancels the handler. One parameter may be an
+        async iterator: it is sent as a stream. `retry=True` sends the call again after a lost link, which is right
+        only for methods that may run twice. Raises CallError (with `remote`), LinkClosed, DeadlineExceeded.
+        """
+        while True:
+            link = self._link
+            if link is None:
+                link = await self._linked(timeout)
+            try:
+                payload = _encode((method, params, timeout))
+            except TypeError as error:
+                return await self._call_with_stream(method, timeout, returns, params, error)
+            channel = link.session.call(payload)
+            link.flush_soon()
+            future: asyncio.Future[Any] = self._loop.create_future()
+            self._replies[channel] = (future, _decode_any if returns is Any else _decoder(returns), method)
+            if timeout is not None:
+                self.watch(channel, timeout)
+            try:
+                return await future
+            except asyncio.CancelledError:
+                self._give_up(channel)
+                raise
+            except LinkClosed:
+                if not retry:
+                    raise
+
+    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> "Stream":
+        """Call a method that answers with a stream: `async for item in peer.stream(…)`.
+
+        Items are decoded as `returns` when given. The call is made when the loop begins; leaving it cancels the
+        handler. A reader that stalls holds back its own stream only.
+        """
+        return Stream(self, method, timeout, returns, params)
+
+    async def start_stream(
+        self, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
+    ) -> Incoming[Any]:
+        """Make the call of a `Stream`."""
+        link = self._link or await self._linked(timeout)
+        try:
+            channel = link.session.call(_encode((method, params, timeout)))
+            link.flush_soon()
+        except TypeError as error:
+            channel = self._open_with_stream(link, method, timeout, params, error)
+        if timeout is not None:
+            self.watch(channel, timeout)
+        return self.open_stream(channel, method, returns, lambda: self._give_up(channel))
+
+    # -- for the rest of this layer ------------------------------------------------------------------------------
+
+    @property
+    def link(self) -> FrameLink | None:
+        """The link while there is one."""
+        return self._link
+
+    @property
+    def session(self) -> Session:
+        """Raises LinkClosed without a link."""
+        if self._link is None:
+            raise LinkClosed
+        return self._link.session
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The streams that go out on this link."""
+        if self._outgoing is None:
+            if self._link is None:
+                raise LinkClosed
+            self._outgoing = Outgoing(self._link)
+        return self._outgoing
+
+    def flush_soon(self) -> None:
+        if self._link is not None:
+            self._link.flush_soon()
+
+    def open_stream(self, channel: int, name: str, item: Any, stop: Callable[[], None] | None = None) -> Incoming[Any]:
+        """The reading end of a stream on an open channel."""
+
+        def consumed(size: int) -> None:
+            if self._link is not None and self._link.session.consumed(channel, size):
+                self._link.flush_soon()
+
+        stream: Incoming[Any] = Incoming(name, item, consumed, stop)
+        self._incoming[channel] = stream
+        return stream
+
+    def drop_stream(self, channel: int) -> None:
+        stream = self._incoming.pop(channel, None)
+        if stream is not None:
+            stream.finish(LinkClosed("the call is over"))
+
+    def watch(self, channel: int, timeout: float) -> None:
+        """Give an open channel a deadline, in seconds from now."""
+        if self._deadlines is None:
+            self._deadlines = Deadlines()
+        self._deadlines.add(channel, self._loop.time() + timeout)
+        self._arm()
+
+    def unwatch(self, channel: int) -> None:
+        if self._deadlines is not None:
+            self._deadlines.remove(channel)
+
+    # -- what comes back -----------------------------------------------------------------------------------------
+
+    def _answered(self, channel: int, content: Any) -> None:
+        """RESULT."""
+        reply = self._replies.pop(channel, None)
+        if reply is None:
+            self._fail(channel, InvalidArgument("this method answers with one value: use call(), not stream()"))
+            return
+        if self._deadlines is not None:
+            self._deadlines.remove(channel)
+        if self._senders:
+            self._stop_sending(channel)
+        future, decode, method = reply
+        if not future.done():
+            try:
+                future.set_result(decode(content))
+            except (msgspec.DecodeError, RecursionError) as error:
+                future.set_exception(InvalidArgument(f"the result of {method} is not what was expected: {error}"))
+
+    def _failed(self, channel: int, content: Any) -> None:
+        """ERROR."""
+        fault = read(Fault, content)
+        self._fail(channel, call_error(fault.code, fault.message, fault.data))
+
+    def _item(self, channel: int, content: Any) -> None:
+        self._element(channel, content, raw=False)
+
+    def _data(self, channel: int, content: Any) -> None:
+        self._element(channel, content, raw=True)
+
+    def _element(self, channel: int, content: Any, raw: bool) -> None:
+        stream = self._incoming.get(channel)
+        if stream is not None:
+            stream.push(content, raw)
+        elif channel in self._replies:
+            self._fail(channel, InvalidArgument("this method answers with a stream: use stream(), not call()"))
+            self.session.send(Kind.CANCEL, channel, _encode("use stream()"))
+
+    def _finished(self, channel: int, content: Any) -> None:
+        """END."""
+        stream = self._incoming.pop(channel, None)
+        if stream is not None:
+            stream.finish()
+        elif channel in self._replies:
+            self._fail(channel, InvalidArgument("this method answers with a stream: use stream(), not call()"))
+        if not self.session.is_open(channel):
+            self.unwatch(channel)
+            self._stop_sending(channel)
+
+    def _credited(self, channel: int, content: Any) -> None:
+        if self._outgoing is not None:
+            self._outgoing.credited(channel)
+
+    def _lost(self, error: LinkClosed) -> None:
+        """The link is gone, and every open call with it."""
+        self._link = None
+        self._outgoing = None
+        self._deadlines = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for future, _, _ in self._replies.values():
+            if not future.done():
+                future.set_exception(error)
+        self._replies.clear()
+        streams, self._incoming = self._incoming, {}
+        for stream in streams.values():
+            stream.finish(error)
+        for task in self._senders.values():
+            task.cancel()
+
+    def _work_expired(self, channel: int) -> bool:
+        """True when the deadline was that of work done here; `Peer` knows."""
+        return False
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    async def _linked(self, timeout: float | None) -> FrameLink:
+        """A link to call over; `Client` waits here for the next one."""
+        raise LinkClosed
+
+    async def _call_with_stream(
+        self, method: str, timeout: float | None, returns: Any, params: dict[str, Any], error: TypeError
+    ) -> Any:
+        """The rarer call, one of whose parameters is an async iterator."""
+        link = self._link or await self._linked(timeout)
+        channel = self._open_with_stream(link, method, timeout, params, error)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._replies[channel] = (future, _decoder(returns), method)
+        if timeout is not None:
+            self.watch(channel, timeout)
+        try:
+            return await future
+        finally:
+            self._give_up(channel)
+
+    def _open_with_stream(
+        self, link: FrameLink, method: str, timeout: float | None, params: dict[str, Any], error: TypeError
+    ) -> int:
+        names = [name for name, value in params.items() if hasattr(value, "__aiter__")]
+        if len(names) != 1:
+            why = f"only one parameter can be a stream, not {', '.join(names)}" if names else str(error)
+            raise InvalidArgument(f"{method}: {why}") from error
+        source = params.pop(names[0])
+        channel = link.session.call(_encode((method, params, timeout, True)), streaming=True)
+        link.flush_soon()
+        task = self._senders[channel] = self._loop.create_task(self._send_stream(link, channel, source))
+        task.add_done_callback(lambda _: self._senders.pop(channel, None))
+        return channel
+
+    async def _send_stream(self, link: FrameLink, channel: int, source: Any) -> None:
+        try:
+            await self.outgoing.pump(channel, source)
+            if link.session.is_open(channel):
+                link.session.send(Kind.END, channel)
+        except Exception as error:
+            self._fail(channel, error)
+            link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))
+        link.flush_soon()
+
+    def _give_up(self, channel: int) -> None:
+        """The caller does not wait any more."""
+        self._stop_sending(channel)
+        if self._replies.pop(channel, None) is None and channel not in self._incoming:
+            return
+        self.unwatch(channel)
+        self._incoming.pop(channel, None)
+        if self._link is not None and self._link.session.send(Kind.CANCEL, channel, _encode("not wanted any more")):
+            self._link.flush_soon()
+
+    def _stop_sending(self, channel: int) -> None:
+        task = self._senders.get(channel)
+        if task is not None:
+            task.cancel()
+
+    def _fail(self, channel: int, error: Exception) -> None:
+        self._stop_sending(channel)
+        reply = self._replies.pop(channel, None)
+        if reply is not None and not reply[0].done():
+            reply[0].set_exception(error)
+        stream = self._incoming.pop(channel, None)
+        if stream is not None:
+            stream.finish(error)
+        self.unwatch(channel)
+
+    def _arm(self) -> None:
+        when = self._deadlines.next() if self._deadlines is not None else None
+        if when is None or (self._timer is not None and self._timer.when() <= when):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        for channel in self._deadlines.due(self._loop.time()) if self._deadlines is not None else ():
+            if not self._work_expired(channel):
+                method = self._replies[channel][2] if channel in self._replies else "the stream"
+                late = DeadlineExceeded(f"{method} gave no answer in time; whether it was done is not known")
+                if self._link is not None:
+                    self._link.session.send(Kind.CANCEL, channel, _encode("deadline"))
+                self._fail(channel, late)
+        self.flush_soon()
+        self._arm()
+
+
+class Stream:
+    """The items that answer one call, as an async iterator. Leaving the loop, or `aclose()`, cancels the handler."""
+
+    __slots__ = ("_ask", "_incoming")
+
+    def __init__(
+        self, caller: Caller, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
+    ) -> None:
+        self._ask = (caller, method, timeout, returns, params)
+        self._incoming: Incoming[Any] | None = None
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._incoming is None:
+            caller, *rest = self._ask
+            self._incoming = await caller.start_stream(*rest)
+        return await self._incoming.__anext__()
+
+    async def aclose(self) -> None:
+        if self._incoming is not None:
+            await self._incoming.aclose()
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any) -> Callable[[bytes], Any]:
+    return msgspec.msgpack.Decoder(kind).decode

@@ -1,0 +1,221 @@
+"""Functions become methods: a function's annotations are its schema, checked by msgspec before it runs.
+
+    handlers = Handlers()
+    @handlers.method("greet")
+    async def greet(name: str, peer: Peer) -> str: ...
+
+A plain function runs at once on the loop, so it must not block (`thread=True` runs it in a thread); one that returns
+a future is answered when that is done. `async def` runs as a task; an async generator answers with a stream. A
+parameter annotated `Peer` gets the caller, one annotated `AsyncIterator[T]` the caller's stream.
+"""
+
+import collections.abc
+import inspect
+import re
+import typing
+from asyncio import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future as ThreadFuture
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
+
+from tieline.errors import ConfigError, InvalidArgument, NotFound
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NAME = re.compile(r"[A-Za-z_][\w-]*([./][A-Za-z_][\w-]*)*")
+_STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
+
+
+class Way(Enum):
+    """How a handler runs."""
+
+    AT_ONCE = "at once"
+    FUTURE = "future"
+    THREAD = "thread"
+    TASK = "task"
+    STREAM = "stream"
+
+
+class Handler:
+    """One method: the function, its schema, and who may call it."""
+
+    __slots__ = (
+        "_decode",
+        "_kept_order",
+        "doc",
+        "function",
+        "item",
+        "name",
+        "params",
+        "peer_name",
+        "result",
+        "scope",
+        "stream_item",
+        "stream_name",
+        "way",
+    )
+
+    def __init__(self, name: str, function: Callable[..., Any], scope: str | None, thread: bool) -> None:
+        self.name = name
+        self.function = function
+        self.scope = scope
+        "Scope the caller needs; None: any caller who logged in."
+        self.doc = inspect.getdoc(function) or ""
+        hints = _hints(name, function)
+        self.result: Any = hints.pop("return", Any)
+        "The annotation of what comes back; of one item, for a stream."
+        self.peer_name: str | None = None
+        self.stream_name: str | None = None
+        self.stream_item: Any = Any
+        self.params = self._read_parameters(hints)
+        "A struct type with one field for each parameter that travels."
+        self._decode = msgspec.msgpack.Decoder(self.params).decode
+        self.way = self._find_way(thread)
+
+    def arguments(self, params: msgspec.Raw | bytes) -> msgspec.Struct:
+        """The decoded parameters. Raises InvalidArgument that names the wrong one."""
+        try:
+            return self._decode(params)
+        except msgspec.ValidationError as error:
+            raise InvalidArgument(f"{self.name}: {_plain(str(error))}") from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidArgument(f"{self.name}: the parameters cannot be read: {error}") from None
+
+    def invoke(self, arguments: msgspec.Struct, peer: Any, stream: Any) -> Any:
+        """Call the function; `peer` and `stream` go where it wants them, if it does."""
+        values = msgspec.structs.astuple(arguments)
+        if self._kept_order:
+            if self.peer_name is None:
+                return self.function(*values)
+            return self.function(*values, **{self.peer_name: peer})
+        named = dict(zip(self.params.__struct_fields__, values, strict=True))
+        if self.peer_name is not None:
+            named[self.peer_name] = peer
+        if self.stream_name is not None:
+            named[self.stream_name] = stream
+        return self.function(**named)
+
+    def _read_parameters(self, hints: dict[str, Any]) -> type[msgspec.Struct]:
+        fields: list[Any] = []
+        self._kept_order = True
+        for parameter in inspect.signature(self.function).parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                raise ConfigError(self.name, f"parameter {parameter} cannot be called by name over a network")
+            hint = hints.get(parameter.name, Any)
+            if getattr(hint, "is_tieline_peer", False):
+                self.peer_name = parameter.name
+            elif typing.get_origin(hint) in _STREAMS or hint in _STREAMS:
+                if self.stream_name is not None:
+                    raise ConfigError(self.name, "only one parameter can be a stream")
+                self.stream_name = parameter.name
+                self.stream_item = (typing.get_args(hint) or (Any,))[0]
+                self._kept_order = False
+            else:
+                # A positional value behind the peer, or a keyword-only one, must be passed by name.
+                if self.peer_name is not None or parameter.kind is parameter.KEYWORD_ONLY:
+                    self._kept_order = False
+                fields.append(_field(parameter, hint))
+        fields.sort(key=len)  # msgspec wants those without a default first
+        order = [p for p in inspect.signature(self.function).parameters if p not in (self.peer_name, self.stream_name)]
+        self._kept_order = self._kept_order and [field[0] for field in fields] == order
+        try:
+            struct = msgspec.defstruct(f"{self.name} parameters", fields, forbid_unknown_fields=True, gc=False)
+            msgspec.msgpack.Decoder(struct)
+        except TypeError as error:
+            raise ConfigError(self.name, f"its annotations cannot be a schema: {error}") from error
+        return struct
+
+    def _find_way(self, thread: bool) -> Way:
+        if inspect.isasyncgenfunction(self.function):
+            self.result = (typing.get_args(self.result) or (Any,))[0]
+            return Way.STREAM
+        if inspect.iscoroutinefunction(self.function):
+            return Way.TASK
+        origin = typing.get_origin(self.result) or self.result
+        if origin in (Future, ThreadFuture, collections.abc.Awaitable):
+            self.result = (typing.get_args(self.result) or (Any,))[0]
+            return Way.FUTURE
+        return Way.THREAD if thread else Way.AT_ONCE
+
+    def __repr__(self) -> str:
+        return f"<Handler {self.name} {self.way.value} scope={self.scope}>"
+
+
+class Handlers:
+    """The methods one side offers, by name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Handler] = {}
+
+    def method(
+        self, name: str | None = None, *, scope: str | None = None, thread: bool = False
+    ) -> Callable[[Function], Function]:
+        """Decorator: offer a function under `name` (its own by default) to callers who hold `scope`.
+
+        Raises ConfigError for a name taken already or annotations that cannot be a schema.
+        """
+
+        def register(function: Function) -> Function:
+            self.add(function, name, scope=scope, thread=thread)
+            return function
+
+        return register
+
+    def add(
+        self, function: Callable[..., Any], name: str | None = None, *, scope: str | None = None, thread: bool = False
+    ) -> Handler:
+        """The same as a call."""
+        title = name or function.__name__
+        if not _NAME.fullmatch(title):
+            raise ConfigError(title, "a method name is words of letters, digits, _ and -, joined by . or /")
+        if title in self._by_name:
+            raise ConfigError(title, "this method exists already")
+        handler = self._by_name[title] = Handler(title, function, scope, thread)
+        return handler
+
+    def find(self, name: str) -> Handler:
+        """Raises NotFound."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFound(f"no method {name[:80]!r} here; `tieline methods` lists them") from None
+
+    def __iter__(self) -> Iterator[Handler]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+
+def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise ConfigError(
+            name, f"an annotation cannot be resolved ({error}); define the type at module level"
+        ) from error
+
+
+def _field(parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
+    if parameter.default is parameter.empty:
+        return (parameter.name, hint)
+    default: Any = parameter.default
+    if isinstance(default, (list, dict, set, bytearray)):
+        return (parameter.name, hint, msgspec.field(default_factory=lambda: type(default)(default)))
+    return (parameter.name, hint, default)
+
+
+def _plain(sentence: str) -> str:
+    """msgspec's sentence with the argument's name in front: "name: expected `str`, got `int`"."""
+    text, _, place = sentence.partition(" - at `$.")
+    text = text.replace("Object missing required field", "missing argument").replace(
+        "Object contains unknown field", "unknown argument"
+    )
+    if place:
+        return f"{place.rstrip('`')}: {text[0].lower()}{text[1:]}"
+    return text[0].lower() + text[1:]

@@ -1,0 +1,92 @@
+"""A stream that comes in: `async for` over the peer's items, under credit. Leaving the loop early cancels the call."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tieline.errors import InvalidArgument, ProtocolError
+
+T = TypeVar("T")
+
+
+class Incoming(Generic[T]):
+    """Used at one end only, by one task at a time. `aclose()` or dropping it tells the sender to stop."""
+
+    __slots__ = ("_consumed", "_decode", "_error", "_items", "_loop", "_over", "_stop", "_waiter", "name")
+
+    def __init__(
+        self, name: str, item: Any, consumed: Callable[[int], None], stop: Callable[[], None] | None = None
+    ) -> None:
+        self.name = name
+        self._decode: Callable[[bytes], Any] = (
+            msgspec.msgpack.decode if item is Any else msgspec.msgpack.Decoder(item).decode
+        )
+        self._consumed = consumed
+        self._stop = stop
+        self._items: deque[tuple[bytes, bool]] = deque()
+        self._error: BaseException | None = None
+        self._over = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def push(self, payload: bytes, raw: bool) -> None:
+        """One element came; `raw` for DATA. What waits here is bounded by the credit the sender had."""
+        self._items.append((payload, raw))
+        self._wake()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more will come; `error` is raised after what waits was read."""
+        if not self._over:
+            self._over, self._error, self._stop = True, error, None
+            self._wake()
+
+    def __aiter__(self) -> "Incoming[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._items:
+            if self._over:
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                raise StopAsyncIteration
+            if self._waiter is not None:
+                raise RuntimeError(f"two tasks read the stream of {self.name} at once")
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        payload, raw = self._items.popleft()
+        self._consumed(len(payload))
+        if raw:
+            return payload  # type: ignore[return-value]
+        try:
+            return self._decode(payload)  # type: ignore[no-any-return]
+        except msgspec.ValidationError as error:
+            await self.aclose()
+            raise InvalidArgument(f"{self.name}: an item of the stream: {error}") from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            await self.aclose()
+            raise ProtocolError(f"an item of {self.name} cannot be read: {error}") from error
+
+    async def aclose(self) -> None:
+        """Want no more: the sender is told to stop. Fine to call twice."""
+        stop, self._stop = self._stop, None
+        self._items.clear()
+        self._over = True
+        if stop is not None:
+            stop()
+
+    def __del__(self) -> None:
+        # `break` out of `async for` drops the last reference: the sender must not go on for nobody.
+        stop = getattr(self, "_stop", None)
+        if stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(stop)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,65 @@
+"""A stream that goes out: items become frames, no faster than the peer's credit and the socket allow."""
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Any
+
+import msgspec
+
+from tieline.link.frame_link import FrameLink
+from tieline.wire.frames import Kind
+
+_encode = msgspec.msgpack.Encoder().encode
+_RAW = (bytes, bytearray, memoryview)
+
+
+class Outgoing:
+    """All outgoing streams of one link: who waits for credit, and who waits for the socket to drain."""
+
+    __slots__ = ("_drained", "_link", "_waiting")
+
+    def __init__(self, link: FrameLink) -> None:
+        self._link = link
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._drained: list[asyncio.Future[None]] = []
+
+    async def pump(self, channel: int, source: AsyncIterable[Any]) -> None:
+        """Send every item of `source`; bytes go raw. Returns early when the channel is over. Does not send END."""
+        session = self._link.session
+        async for item in source:
+            raw = isinstance(item, _RAW)
+            payload = bytes(item) if raw else _encode(item)
+            if session.credit(channel) <= 0:
+                await self._credit(channel)
+            if not session.send(Kind.DATA if raw else Kind.ITEM, channel, payload):
+                return
+            self._link.flush_soon()
+            if self._link.stream.paused:
+                await self._drain()
+
+    def credited(self, channel: int) -> None:
+        """More may be sent on the channel, or it is over."""
+        waiter = self._waiting.get(channel)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def writable(self) -> None:
+        """The socket has drained."""
+        waiters, self._drained = self._drained, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _credit(self, channel: int) -> None:
+        session = self._link.session
+        while session.credit(channel) <= 0 and session.is_open(channel):
+            self._waiting[channel] = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting[channel]
+            finally:
+                self._waiting.pop(channel, None)
+
+    async def _drain(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._drained.append(waiter)
+        await waiter

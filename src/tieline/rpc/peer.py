@@ -1,0 +1,161 @@
+"""Who is at the other end of a link: call its methods, read its streams, follow its topics; and what it calls here.
+
+The same class at both ends. `Client` (client.py) is a Peer that gets itself a new link when it loses one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from tieline.errors import LinkClosed, LinkError
+from tieline.limits import Limits
+from tieline.link.frame_link import FrameLink
+from tieline.login.identity import Identity
+from tieline.rpc.caller import Caller
+from tieline.rpc.feeds import Feeds, Subscription
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.subscribers import Subscribed
+from tieline.rpc.topics import Topic
+from tieline.rpc.work import Work
+from tieline.wire.frames import Kind
+from tieline.wire.messages import GoAway
+from tieline.wire.session import Event
+
+_RESULT, _CALL = int(Kind.RESULT), int(Kind.CALL)
+
+
+class Peer(Caller):
+    """One logged-in peer. Use it from the loop's thread only; `repr()` says who and how."""
+
+    is_tieline_peer: ClassVar[bool] = True
+
+    __slots__ = ("__weakref__", "_ended", "_feeds", "_subscribed", "_work", "data", "identity")
+
+    def __init__(self, limits: Limits, handlers: Handlers, identity: Identity) -> None:
+        super().__init__(limits)
+        self.identity = identity
+        "Who it is: on the server, the caller; on a client, oneself as the server knows one."
+        self.data: dict[str, Any] | None = None
+        "Free for services: what they keep of this peer for as long as it is here."
+        self._work = Work(self, handlers)
+        self._feeds: Feeds | None = None
+        self._subscribed: Subscribed | None = None
+        self._ended: list[Callable[[Peer], None]] = []
+
+    def subscribe(self, topic: str, *, after: int | None = None, value: Any = Any) -> Subscription:
+        """Follow a topic: `async for event in peer.subscribe("room/lobby", after=position)`.
+
+        Each event has `topic`, `position` and `value`. `after` is the last position one has seen: 0 for everything
+        that is kept, None for what comes from now on. A slow reader is read on from the log later; nothing is lost.
+        """
+        return Subscription(self.feeds, topic, after, value)
+
+    async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
+        """Say goodbye and close; open calls fail with LinkClosed."""
+        if self._link is not None:
+            self._link.close(reason, code=code)
+        await asyncio.sleep(0)
+
+    def attach(self, topic: Topic, after: int | None) -> int:
+        """Subscribe this peer's link to a topic of ours; returns the position it starts behind.
+
+        For handlers that answer with a snapshot: attach last, and no event is lost or doubled in between.
+        """
+        return self.subscribed.add(topic, after)
+
+    @property
+    def is_open(self) -> bool:
+        """True while there is a link."""
+        return self._link is not None
+
+    def on_end(self, action: Callable[["Peer"], None]) -> None:
+        """Call `action(peer)` when the link is gone; at once if it is gone already."""
+        if self._link is None:
+            action(self)
+        else:
+            self._ended.append(action)
+
+    # -- for the rest of this layer, and for the server ----------------------------------------------------------
+
+    def use(self, link: FrameLink) -> None:
+        """Take over a link that has just logged in."""
+        self._link = link
+        link.owner = self
+
+    @property
+    def feeds(self) -> Feeds:
+        """The topics followed here."""
+        if self._feeds is None:
+            self._feeds = Feeds(self)
+        return self._feeds
+
+    @property
+    def subscribed(self) -> Subscribed:
+        """The topics of ours this peer is subscribed to."""
+        if self._subscribed is None:
+            self._subscribed = Subscribed(self)
+        return self._subscribed
+
+    @property
+    def open_work(self) -> int:
+        """Calls of this peer that are not answered yet."""
+        return len(self._work)
+
+    # -- the link's side -----------------------------------------------------------------------------------------
+
+    def events(self, events: list[Event]) -> None:
+        for kind, channel, content in events:
+            if kind == _RESULT:
+                self._answered(channel, content)
+            elif kind == _CALL:
+                self._work.called(channel, content)  # type: ignore[arg-type]
+            else:
+                _REST[kind](self, channel, content)
+
+    def writable(self, yes: bool) -> None:
+        if yes:
+            if self._outgoing is not None:
+                self._outgoing.writable()
+            if self._subscribed is not None:
+                self._subscribed.writable()
+
+    def ended(self, error: LinkError) -> None:
+        self._lost(LinkClosed(f"{error}; whether the call was done is not known"))
+        self._work.cancel_all()
+        if self._subscribed is not None:
+            self._subscribed.leave_all()
+        actions, self._ended = self._ended, []
+        for action in actions:
+            action(self)
+        if self._feeds is not None:
+            self._feeds.link_lost(error)
+
+    def __repr__(self) -> str:
+        state = "open" if self._link is not None else "closed"
+        return f"<{type(self).__name__} {state} {self.identity.account}/{self.identity.device}>"
+
+    def _work_expired(self, channel: int) -> bool:
+        return self._work.expire(channel)
+
+    def _on_cancel(self, channel: int, content: Any) -> None:
+        self._work.cancel(channel)
+        self.drop_stream(channel)
+
+    def _on_event(self, channel: int, content: Any) -> None:
+        if self._feeds is not None:
+            self._feeds.event(content)
+
+    def _on_goaway(self, channel: int, content: GoAway) -> None:
+        """The other side closes when the open calls are done."""
+
+
+_REST: dict[int, Callable[[Any, int, Any], None]] = {
+    Kind.ERROR: Peer._failed,
+    Kind.ITEM: Peer._item,
+    Kind.DATA: Peer._data,
+    Kind.END: Peer._finished,
+    Kind.CREDIT: Peer._credited,
+    Kind.CANCEL: Peer._on_cancel,
+    Kind.EVENT: Peer._on_event,
+    Kind.GOAWAY: Peer._on_goaway,
+}

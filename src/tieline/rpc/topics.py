@@ -1,0 +1,305 @@
+"""What can be subscribed to. A topic is a log; a subscriber is a position in it (design, section 8).
+
+An event is encoded once for all subscribers. Whoever keeps up gets everything of a tick in one write; whoever does not
+is left alone until its socket drains, and then read on from where it stopped: from the newest events kept in memory,
+or from the topic's log behind them. Memory per subscriber is one position.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from tieline.errors import ConfigError, Denied, LinkClosed, NotFound
+from tieline.limits import DEFAULT, KiB, Limits
+from tieline.rpc.handlers import Handlers
+from tieline.wire.frames import Kind, frame
+from tieline.wire.messages import Event, encode
+
+if TYPE_CHECKING:
+    from tieline.rpc.peer import Peer
+
+log = logging.getLogger("tieline.topics")
+
+Read = Callable[[int, int], Awaitable[list[tuple[int, Any]]]]
+"read(after, limit): the next events of the log behind a topic, as (position, value), at most `limit`"
+
+_CHUNK = 256 * KiB
+"Bytes written to one subscriber at a time, so that one far behind does not hold up the loop."
+
+
+class Subscriber:
+    """A peer's position in a topic. `position` is the last one sent to it."""
+
+    __slots__ = ("catching_up", "peer", "position", "topic")
+
+    def __init__(self, peer: "Peer", topic: "Topic", position: int) -> None:
+        self.peer = peer
+        self.topic = topic
+        self.position = position
+        self.catching_up: asyncio.Task[None] | None = None
+
+
+class Topic:
+    """`read` is the log behind it; without one it remembers `limits.topic_tail` bytes of newest events.
+
+    `latest=True` is a topic whose newest value is all that matters (presence): a new subscriber gets it at once.
+    `on_change(peer, subscribed)` hears who comes and goes.
+    """
+
+    __slots__ = (
+        "_current",
+        "_first",
+        "_latest",
+        "_limits",
+        "_pump_planned",
+        "_read",
+        "_sizes",
+        "_tail",
+        "_tail_bytes",
+        "_unsent",
+        "name",
+        "on_change",
+        "position",
+        "subscribers",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        position: int = 0,
+        read: Read | None = None,
+        latest: bool = False,
+        on_change: Callable[["Peer", bool], None] | None = None,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.name = name
+        self.position = position
+        "Of the newest event; 0 when there is none."
+        self.on_change = on_change
+        self.subscribers: set[Subscriber] = set()
+        self._current: set[Subscriber] = set()  # those who keep up
+        self._read = read
+        self._latest = latest
+        self._limits = limits
+        self._tail: list[bytes] = []  # newest events, encoded
+        self._first = position + 1  # position of _tail[0]
+        self._tail_bytes = 0
+        self._unsent = 0  # bytes since the last pump
+        self._pump_planned = False
+
+    def publish(self, value: Any, position: int | None = None) -> int:
+        """Add an event; returns its position. The log behind the topic, if any, must have it already.
+
+        Raises ValueError when `position` is not the next one.
+        """
+        following = self.position + 1
+        if position is not None and position != following:
+            raise ValueError(f"{self.name}: position {position} after {self.position}")
+        encoded = frame(Kind.EVENT, 0, encode(Event(self.name, following, value)))
+        self.position = following
+        if self._latest:
+            self._drop(len(self._tail))
+        self._tail.append(encoded)
+        self._tail_bytes += len(encoded)
+        self._unsent += len(encoded)
+        if self._unsent > _CHUNK:
+            self._pump()  # or the tail would lose what nobody was sent yet
+        elif not self._pump_planned and self._current:
+            self._pump_planned = True
+            asyncio.get_running_loop().call_soon(self._planned_pump)
+        if self._tail_bytes > self._limits.topic_tail:
+            self._drop(len(self._tail) // 2)
+        return following
+
+    # -- subscribers ---------------------------------------------------------------------------------------------
+
+    def subscribe(self, peer: "Peer", after: int | None) -> Subscriber:
+        """From now on `peer` gets everything behind `after` (None: what comes from now). Use `peer.attach`."""
+        subscriber = Subscriber(peer, self, self._start(after))
+        self.subscribers.add(subscriber)
+        self.resume(subscriber)
+        if self.on_change is not None:
+            self.on_change(peer, True)
+        return subscriber
+
+    def rewind(self, subscriber: Subscriber, after: int | None) -> None:
+        """Send again what is behind `after`; never skips."""
+        subscriber.position = min(subscriber.position, self._start(after))
+        self.resume(subscriber)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        if subscriber in self.subscribers:
+            self.subscribers.discard(subscriber)
+            self._current.discard(subscriber)
+            if subscriber.catching_up is not None:
+                subscriber.catching_up.cancel()
+            if self.on_change is not None:
+                self.on_change(subscriber.peer, False)
+
+    def resume(self, subscriber: Subscriber) -> None:
+        """Its socket has drained, or it is new: go on from its position."""
+        if subscriber in self._current or subscriber.catching_up is not None:
+            return
+        if subscriber.position + 1 < self._first and self._read is not None:
+            task = asyncio.get_running_loop().create_task(self._catch_up(subscriber, self._read))
+            subscriber.catching_up = task
+            return
+        self._current.add(subscriber)
+        if subscriber.position < self.position and not self._pump_planned:
+            self._pump_planned = True
+            asyncio.get_running_loop().call_soon(self._planned_pump)
+
+    def __repr__(self) -> str:
+        return f"<Topic {self.name} at {self.position} subscribers={len(self.subscribers)}>"
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _planned_pump(self) -> None:
+        self._pump_planned = False
+        if self._pump():
+            self._pump_planned = True
+            asyncio.get_running_loop().call_soon(self._planned_pump)
+
+    def _pump(self) -> bool:
+        """Send everybody who keeps up what is new. True when somebody still has more to get."""
+        head = self.position
+        self._unsent = 0
+        chunks: dict[int, tuple[bytes, int]] = {}
+        slow: list[Subscriber] = []
+        more = False
+        for subscriber in self._current:
+            position = subscriber.position
+            if position == head:
+                continue
+            link = subscriber.peer.link
+            if link is None:
+                continue  # it leaves in this very tick
+            if link.stream.paused or (position + 1 < self._first and self._read is not None):
+                slow.append(subscriber)
+                continue
+            chunk = chunks.get(position)
+            if chunk is None:
+                chunk = chunks[position] = self._chunk(position)
+            link.session.send_events(chunk[0])
+            link.flush()
+            subscriber.position = chunk[1]
+            more = more or chunk[1] < head
+        for subscriber in slow:
+            self._current.discard(subscriber)
+            link = subscriber.peer.link
+            if link is not None and not link.stream.paused:
+                self.resume(subscriber)
+        return more
+
+    def _chunk(self, after: int) -> tuple[bytes, int]:
+        """Encoded events behind `after`, and the position they reach."""
+        start = max(0, after + 1 - self._first)
+        events = self._tail[start:]
+        if len(events) == 1:
+            return events[0], self.position
+        size = 0
+        for count, event in enumerate(events, 1):
+            size += len(event)
+            if size > _CHUNK:
+                events = events[:count]
+                break
+        return b"".join(events), self._first + start + len(events) - 1
+
+    async def _catch_up(self, subscriber: Subscriber, read: Read) -> None:
+        """Read on from the log until the tail in memory takes over, as long as the socket takes it."""
+        try:
+            while (link := subscriber.peer.link) is not None and not link.stream.paused:
+                if subscriber.position + 1 >= self._first:
+                    break
+                entries = await read(subscriber.position, self._limits.subscribe_page)
+                if not entries:
+                    # The log does not reach back so far (or ends early): go on with what is here.
+                    subscriber.position = max(subscriber.position, self._first - 1)
+                    break
+                if (link := subscriber.peer.link) is None:
+                    return
+                encoded = [frame(Kind.EVENT, 0, encode(Event(self.name, at, value))) for at, value in entries]
+                link.session.send_events(b"".join(encoded))
+                link.flush()
+                subscriber.position = entries[-1][0]
+        except LinkClosed:
+            return
+        except Exception:
+            log.exception("reading on from the log of %s failed", self.name)
+            return
+        finally:
+            subscriber.catching_up = None
+        link = subscriber.peer.link
+        if link is not None and not link.stream.paused and subscriber in self.subscribers:
+            self.resume(subscriber)
+
+    def _start(self, after: int | None) -> int:
+        if after is None:
+            return self.position - 1 if self._latest and self._tail else self.position
+        return max(0, min(after, self.position))
+
+    def _drop(self, count: int) -> None:
+        self._tail_bytes -= sum(map(len, self._tail[:count]))
+        del self._tail[:count]
+        self._first += count
+
+
+Open = Callable[[str, "Peer"], Awaitable[Topic]]
+"open(name, peer): the topic of that name for that peer; raises Denied or NotFound"
+
+
+class Topics:
+    """All topics a server offers: single ones by name, families by prefix."""
+
+    def __init__(self) -> None:
+        self._single: dict[str, tuple[Topic, str | None]] = {}
+        self._families: dict[str, tuple[Open, str | None]] = {}
+
+    def add(self, topic: Topic, *, scope: str | None = None) -> Topic:
+        """Offer one topic to callers who hold `scope`."""
+        if topic.name in self._single:
+            raise ConfigError(topic.name, "this topic exists already")
+        self._single[topic.name] = (topic, scope)
+        return topic
+
+    def add_family(self, prefix: str, open_topic: Open, *, scope: str | None = None) -> None:
+        """Offer all topics whose names begin with `prefix`; `open_topic` finds or makes them, and may refuse."""
+        if prefix in self._families:
+            raise ConfigError(prefix, "this family of topics exists already")
+        self._families[prefix] = (open_topic, scope)
+
+    async def open(self, name: str, peer: "Peer") -> Topic:
+        """Raises NotFound or Denied."""
+        if name in self._single:
+            topic, scope = self._single[name]
+            self._permit(name, peer, scope)
+            return topic
+        for prefix in sorted(self._families, key=len, reverse=True):
+            if name.startswith(prefix):
+                open_topic, scope = self._families[prefix]
+                self._permit(name, peer, scope)
+                return await open_topic(name, peer)
+        raise NotFound(f"no topic {name[:80]!r} here")
+
+    def _permit(self, name: str, peer: "Peer", scope: str | None) -> None:
+        if not peer.identity.may(scope):
+            raise Denied(f"the topic {name[:80]!r} needs the scope {scope!r}; ask an admin of this server for it")
+
+
+def install(handlers: Handlers, topics: Topics) -> None:
+    """The two methods behind `peer.subscribe`."""
+    from tieline.rpc.peer import Peer
+
+    async def subscribe(topic: str, peer: Peer, after: int | None = None) -> dict[str, Any]:
+        """Follow `topic` from behind position `after`; None: from now. Answers with its full name and position."""
+        found = await topics.open(topic, peer)
+        return {"topic": found.name, "position": peer.attach(found, after)}
+
+    def unsubscribe(topic: str, peer: Peer) -> None:
+        """Follow `topic` no more."""
+        peer.subscribed.remove(topic)
+
+    handlers.add(subscribe, "topics.subscribe")
+    handlers.add(unsubscribe, "topics.unsubscribe")

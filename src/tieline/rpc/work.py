@@ -1,0 +1,180 @@
+"""The calls a peer makes here: find the handler, check the caller may, decode, run, answer. The only scope check.
+
+A handler that does not wait is answered within the same read; only one that waits becomes a task.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tieline.errors import (
+    CallError,
+    Cancelled,
+    DeadlineExceeded,
+    Denied,
+    InternalError,
+    LimitExceeded,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
+from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.incoming import Incoming
+from tieline.wire.frames import Kind
+from tieline.wire.messages import Call, Fault
+
+if TYPE_CHECKING:
+    from tieline.rpc.peer import Peer
+
+log = logging.getLogger("tieline.calls")
+_encode = msgspec.msgpack.Encoder().encode
+_RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+Running = "asyncio.Future[Any]"
+
+
+class Work:
+    """What one peer has asked for and not yet been told."""
+
+    __slots__ = ("_handlers", "_peer", "_running")
+
+    def __init__(self, peer: "Peer", handlers: Handlers) -> None:
+        self._peer = peer
+        self._handlers = handlers
+        self._running: dict[int, asyncio.Future[Any]] = {}
+
+    def called(self, channel: int, call: Call) -> None:
+        """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
+        peer = self._peer
+        try:
+            handler = self._handlers.find(call.method)
+            if not peer.identity.may(handler.scope):
+                raise Denied(f"{call.method} needs the scope {handler.scope!r}; ask an admin of this server for it")
+            arguments = handler.arguments(call.params)
+            if handler.way is Way.AT_ONCE and handler.stream_name is None:
+                peer.session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
+                return
+            self._start(channel, handler, arguments, call)
+        except Exception as error:
+            self.fail(channel, call.method, error)
+
+    def cancel(self, channel: int) -> None:
+        """The caller wants no more of it."""
+        running = self._running.get(channel)
+        if running is not None:
+            running.cancel()
+
+    def expire(self, channel: int) -> bool:
+        """Its deadline is over. False when no such work is open."""
+        running = self._running.get(channel)
+        if running is None:
+            return False
+        self.fail(channel, "", DeadlineExceeded("the call's deadline passed before it was done"))
+        running.cancel()
+        return True
+
+    def cancel_all(self) -> list["asyncio.Future[Any]"]:
+        """The peer is gone. Returns what is still winding down."""
+        running = list(self._running.values())
+        for future in running:
+            future.cancel()
+        return running
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def fail(self, channel: int, method: str, error: BaseException) -> None:
+        """Answer with an error; one that was not announced goes to the log whole and to the caller without details."""
+        fault = _fault(error)
+        if fault.code == InternalError.code and not isinstance(error, InternalError):
+            log.error("%s called by %s failed", method, self._peer.identity, exc_info=error)
+        if self._peer.session.send(_ERROR, channel, _encode(fault)):
+            self._peer.flush_soon()
+
+    # -- handlers that wait --------------------------------------------------------------------------------------
+
+    def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
+        peer = self._peer
+        if peer.session.closing:
+            raise Unavailable("this side is closing and takes no new calls; try again in a moment")
+        if len(self._running) >= peer.limits.calls:
+            raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
+        stream = self._open_stream(channel, handler, call)
+        if handler.way is Way.FUTURE:
+            future = asyncio.ensure_future(handler.invoke(arguments, peer, stream))
+            self._running[channel] = future
+            future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+        else:
+            self._spawn(channel, self._run(channel, handler, arguments, stream))
+        if call.timeout is not None and channel in self._running:
+            peer.watch(channel, call.timeout)
+
+    def _spawn(self, channel: int, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
+        if not task.done():
+            self._running[channel] = task
+            task.add_done_callback(lambda _: self._over(channel))
+
+    async def _run(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
+        peer = self._peer
+        try:
+            if handler.way is Way.STREAM:
+                async with aclosing(handler.invoke(arguments, peer, stream)) as items:
+                    await peer.outgoing.pump(channel, items)
+                peer.session.send(_END, channel)
+            elif handler.way is Way.THREAD:
+                value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
+                peer.session.send(_RESULT, channel, _encode(value))
+            else:
+                value = handler.invoke(arguments, peer, stream)
+                if asyncio.iscoroutine(value):
+                    value = await value
+                peer.session.send(_RESULT, channel, _encode(value))
+            peer.flush_soon()
+        except asyncio.CancelledError:
+            self.fail(channel, handler.name, Cancelled(f"{handler.name} was stopped"))
+            raise
+        except Exception as error:
+            self.fail(channel, handler.name, error)
+
+    def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
+        self._over(channel)
+        if done.cancelled():
+            self.fail(channel, method, Cancelled(f"{method} was stopped"))
+        elif (raised := done.exception()) is not None:
+            self.fail(channel, method, raised)
+        else:
+            try:
+                self._peer.session.send(_RESULT, channel, _encode(done.result()))
+                self._peer.flush_soon()
+            except Exception as error:
+                self.fail(channel, method, error)
+
+    def _over(self, channel: int) -> None:
+        self._running.pop(channel, None)
+        self._peer.unwatch(channel)
+        self._peer.drop_stream(channel)
+
+    def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
+        if not call.streaming and handler.stream_name is None:
+            return None
+        stream = self._peer.open_stream(channel, handler.name, handler.stream_item)
+        if not call.streaming:
+            stream.finish()
+        return stream
+
+
+def _fault(error: BaseException) -> Fault:
+    match error:
+        case TooLarge() | CallError():
+            return Fault(error.code, str(error), error.data)
+        case LimitExceeded():
+            return Fault(TooLarge.code, str(error))
+        case _:
+            return Fault(InternalError.code, "the method failed; the log of the machine that ran it says why")
