@@ -16,6 +16,7 @@ import typing
 from asyncio import Future
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future as ThreadFuture
+from copy import copy
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -206,7 +207,7 @@ def _field(parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
         return (parameter.name, hint)
     default: Any = parameter.default
     if isinstance(default, (list, dict, set, bytearray)):
-        return (parameter.name, hint, msgspec.field(default_factory=lambda: type(default)(default)))
+        return (parameter.name, hint, msgspec.field(default_factory=lambda: copy(default)))
     return (parameter.name, hint, default)
 
 
