@@ -1,0 +1,176 @@
+"""Listening TCP sockets, and the socket options of all streams by name. Errors are AddressErrors that say what to do.
+
+All of it returns at once, except that a host *name* to listen on is looked up: call `listen_tcp` with one in a thread.
+"""
+
+import errno
+import os
+import socket
+import struct
+import sys
+from contextlib import suppress
+
+import msgspec
+
+from tieline.errors import AddressError
+
+BACKLOG = 1024
+_TCP_INFO_RTT = 68  # offset of tcpi_rtt in Linux's struct tcp_info: 8 octets, then 15 u32 before it
+
+
+class KeepAlive(msgspec.Struct, frozen=True):
+    """TCP's own probes, for links whose program is stopped; living links are pinged long before. Seconds."""
+
+    idle: int = 60
+    interval: int = 15
+    count: int = 4
+
+
+class SocketOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stream's socket is set to. Accepted sockets inherit these from their listening socket."""
+
+    no_delay: bool = True
+    "Small messages leave at once; we collect a tick's writes ourselves, so Nagle's algorithm only adds waiting."
+    keep_alive: KeepAlive | None = KeepAlive()
+    send_buffer: int | None = None
+    "Bytes in the kernel; None leaves it to the kernel, which grows it as needed."
+    receive_buffer: int | None = None
+    "The same for what has arrived and is not yet read."
+
+    def apply(self, sock: socket.socket) -> None:
+        """Before listen() or connect(): the TCP window is agreed in the first packet."""
+        if self.send_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
+        if self.receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        if sock.family == socket.AF_UNIX:
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.no_delay)
+        if self.keep_alive is not None:
+            _keep_alive(sock, self.keep_alive)
+
+
+STREAM = SocketOptions()
+
+
+def _keep_alive(sock: socket.socket, keep: KeepAlive) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # the second is macOS's name
+    for option, value in (
+        (idle, keep.idle),
+        (getattr(socket, "TCP_KEEPINTVL", None), keep.interval),
+        (getattr(socket, "TCP_KEEPCNT", None), keep.count),
+    ):
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def listen_tcp(
+    host: str,
+    port: int,
+    *,
+    backlog: int = BACKLOG,
+    reuse_address: bool = True,
+    reuse_port: bool = False,
+    options: SocketOptions = STREAM,
+) -> list[socket.socket]:
+    """Non-blocking listening sockets, all on one port (port 0: one the system chooses).
+
+    An empty host means every address: one dual-stack socket where the system has them. `reuse_address` lets a server
+    start again while connections of its last run linger in TIME_WAIT; it never lets two servers share the port.
+    """
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, (address, _, *scope) in _places(host, port):
+            where = (address, sockets[0].getsockname()[1] if sockets else port, *scope)
+            try:
+                sockets.append(_listening(family, where, host, backlog, reuse_address, reuse_port, options))
+            except OSError as error:
+                # "localhost" may have an IPv6 address on a machine that has no IPv6; its other address will do.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if missing is not None and not sockets:
+            raise missing
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise _cannot_listen(host, port, error) from error
+    return sockets
+
+
+def _places(host: str, port: int) -> list[tuple[int, tuple[str | int | bytes, ...]]]:
+    if not host:
+        if socket.has_dualstack_ipv6():
+            return [(socket.AF_INET6, ("::", port, 0, 0))]
+        return [(socket.AF_INET, ("0.0.0.0", port))]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG)
+    return list(dict.fromkeys((int(family), where) for family, _, _, _, where in found))
+
+
+def _listening(
+    family: int,
+    where: tuple[str | int | bytes, ...],
+    host: str,
+    backlog: int,
+    reuse_address: bool,
+    reuse_port: bool,
+    options: SocketOptions,
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse_address)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Every address: IPv4 callers arrive here as ::ffff:a.b.c.d. One address: that one and no other.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(host))
+        options.apply(sock)
+        sock.bind(where)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> AddressError:
+    place = f"{host or '*'}:{port}"
+    other = f"try --listen :{port + 1 if port < 65535 else 7788}"
+    if error.errno == errno.EADDRINUSE:
+        return AddressError(place, f"port {port} is in use{_holder(port)}; stop that program or {other}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AddressError(place, f"this user may not listen on port {port}; try --listen :7788 (above 1023)")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return AddressError(place, f"{host} is not an address of this machine; use one it has, or :{port} for all")
+    if isinstance(error, socket.gaierror):
+        return AddressError(place, f"the name {host} is not known here; use an IP address, or :{port} for all")
+    return AddressError(place, f"cannot listen there: {error.strerror or error}")
+
+
+def _holder(port: int) -> str:
+    """` by NAME (pid N)` when Linux tells us, else nothing. Only processes of our own user can be seen."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), open(table) as lines:
+            rows = [line.split() for line in lines][1:]
+            inodes |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
+    for pid in filter(str.isdigit, os.listdir("/proc") if inodes else []):
+        with suppress(OSError):
+            if any(os.readlink(entry.path) in inodes for entry in os.scandir(f"/proc/{pid}/fd")):
+                with open(f"/proc/{pid}/comm") as name:
+                    return f" by {name.read().strip()} (pid {pid})"
+    return ""
+
+
+def round_trip(sock: socket.socket) -> int | None:
+    """Microseconds, as smoothed by the kernel; None where it does not tell."""
+    if sys.platform != "linux":
+        return None
+    try:
+        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        return int(struct.unpack_from("I", raw, _TCP_INFO_RTT)[0])
+    except (OSError, struct.error):
+        return None
