@@ -159,7 +159,7 @@ def _holder(port: int) -> str:
             inodes |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
     for pid in filter(str.isdigit, os.listdir("/proc") if inodes else []):
         with suppress(OSError):
-            if any(os.readlink(entry.path) in inodes for entry in os.scandir(f"/proc/{pid}/fd")):
+            if any(os.readlink(f"/proc/{pid}/fd/{fd}") in inodes for fd in os.listdir(f"/proc/{pid}/fd")):
                 with open(f"/proc/{pid}/comm") as name:
                     return f" by {name.read().strip()} (pid {pid})"
     return ""

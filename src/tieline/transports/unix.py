@@ -75,21 +75,23 @@ def _remove_stale(path: str) -> None:
 
 
 class SocketFile(msgspec.Struct, frozen=True):
-    """The file of a listening Unix socket, known by its inode, so that a successor's file is never removed."""
+    """The file of a listening Unix socket, known well enough that a successor's file is never removed."""
 
     path: str
     device: int
     inode: int
+    made: int
+    "Nanoseconds: a file system may give a successor the same inode again."
 
     @classmethod
     def of(cls, sock: socket.socket) -> "SocketFile":
         path = os.path.abspath(sock.getsockname())
         found = os.lstat(path)
-        return cls(path, found.st_dev, found.st_ino)
+        return cls(path, found.st_dev, found.st_ino, found.st_mtime_ns)
 
     def remove(self) -> None:
         """Do this before closing the socket: then the path leads to a server or nowhere."""
         with suppress(OSError):
             found = os.lstat(self.path)
-            if (found.st_dev, found.st_ino) == (self.device, self.inode):
+            if (found.st_dev, found.st_ino, found.st_mtime_ns) == (self.device, self.inode, self.made):
                 os.unlink(self.path)
