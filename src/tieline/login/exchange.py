@@ -5,13 +5,14 @@ What is proven, and how, is in the step machines `ServerLogin` and `ClientLogin`
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tieline.errors import LinkClosed, LinkError, LoginError, LoginFailed, ProtocolError, TooManyAttempts
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
+from tieline.transports.endpoint import Endpoint
 from tieline.wire.frames import Kind
 from tieline.wire.messages import VERSIONS, Auth, GoAway, Hello, Welcome, encode, read
 from tieline.wire.session import Event
@@ -28,6 +29,9 @@ class ServerSteps(Protocol):
 
 class ClientSteps(Protocol):
     """What the client's side needs; `ClientLogin` is it."""
+
+    @property
+    def proven(self) -> bool: ...
 
     def first(self, mechanisms: Sequence[str]) -> tuple[str, bytes]: ...
 
@@ -77,12 +81,16 @@ class Turns:
 
 
 async def admit(
-    link: FrameLink, turns: Turns, login: ServerSteps, *, agent: str, name: str, limits: Limits
+    link: FrameLink, turns: Turns, begin: Callable[[Endpoint], ServerSteps], *, agent: str, name: str, limits: Limits
 ) -> Identity:
-    """The server's side: who is calling. Raises LoginError or LinkError; the caller has been told by then."""
+    """The server's side: who is calling. Raises LoginError or LinkError; the caller has been told by then.
+
+    `begin` is called when the caller has said hello: nothing is kept for those who say nothing.
+    """
     session = link.session
     try:
         hello = _hello(await turns.next(Kind.HELLO))
+        login = begin(link.stream.info)
         mine = Hello(VERSIONS, agent, limits.frame, limits.window, tuple(login.mechanisms))
         session.send_turn(Kind.HELLO, encode(mine))
         if not set(hello.versions) & set(VERSIONS):
@@ -122,8 +130,11 @@ async def enter(link: FrameLink, turns: Turns, login: ClientSteps, *, agent: str
         event = await turns.next(Kind.AUTH, Kind.WELCOME)
         if event[0] == Kind.WELCOME:
             welcome: Welcome = read(Welcome, _bytes(event))
+            if not login.proven:
+                await login.step(welcome.data)
             # The last step proves that the server knew the secret too: without it nothing else is believed.
-            await login.step(welcome.data)
+            if not login.proven:
+                raise LoginFailed("the server did not prove itself; somebody may be in between")
             return welcome
         answer: Auth = read(Auth, _bytes(event))
         data = await login.step(answer.data) or b""

@@ -67,7 +67,7 @@ class Caller:
         """
         while True:
             link = self._link
-            if link is None:
+            if link is None or link.session.closing:
                 link = await self._linked(timeout)
             try:
                 payload = _encode((method, params, timeout))
@@ -100,7 +100,7 @@ class Caller:
         self, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
     ) -> Incoming[Any]:
         """Make the call of a `Stream`."""
-        link = self._link or await self._linked(timeout)
+        link = await self._linked(timeout)
         try:
             channel = link.session.call(_encode((method, params, timeout)))
             link.flush_soon()
@@ -243,13 +243,15 @@ class Caller:
 
     async def _linked(self, timeout: float | None) -> FrameLink:
         """A link to call over; `Client` waits here for the next one."""
-        raise LinkClosed
+        if self._link is None:
+            raise LinkClosed
+        return self._link
 
     async def _call_with_stream(
         self, method: str, timeout: float | None, returns: Any, params: dict[str, Any], error: TypeError
     ) -> Any:
         """The rarer call, one of whose parameters is an async iterator."""
-        link = self._link or await self._linked(timeout)
+        link = await self._linked(timeout)
         channel = self._open_with_stream(link, method, timeout, params, error)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._replies[channel] = (future, _decoder(returns), method)

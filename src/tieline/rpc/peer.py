@@ -28,6 +28,8 @@ class Peer(Caller):
     """One logged-in peer. Use it from the loop's thread only; `repr()` says who and how."""
 
     is_tieline_peer: ClassVar[bool] = True
+    comes_back: bool = False
+    "Whether a lost link is replaced by a new one."
 
     __slots__ = ("__weakref__", "_ended", "_feeds", "_subscribed", "_work", "data", "identity")
 
@@ -55,6 +57,25 @@ class Peer(Caller):
         if self._link is not None:
             self._link.close(reason, code=code)
         await asyncio.sleep(0)
+
+    def refuse_calls(self, reason: str) -> None:
+        """Take no new calls on this link; the peer is told, the open ones go on."""
+        if self._link is not None:
+            self._link.session.goaway(reason, retry_after=1.0)
+            self._link.flush()
+
+    @property
+    def running(self) -> "list[asyncio.Future[Any]]":
+        """The calls of this peer that are being worked on."""
+        return self._work.running()
+
+    def cut(self, reason: str) -> None:
+        """End the link now: nothing more of this peer is done, what runs for it is stopped."""
+        if self._link is not None:
+            self._work.cancel_all()
+            if self._subscribed is not None:
+                self._subscribed.leave_all()
+            self._link.close(reason, code="revoked")
 
     def attach(self, topic: Topic, after: int | None) -> int:
         """Subscribe this peer's link to a topic of ours; returns the position it starts behind.
@@ -128,7 +149,7 @@ class Peer(Caller):
         for action in actions:
             action(self)
         if self._feeds is not None:
-            self._feeds.link_lost(error)
+            self._feeds.link_lost(error, comes_back=self.comes_back)
 
     def __repr__(self) -> str:
         state = "open" if self._link is not None else "closed"

@@ -79,6 +79,9 @@ class Work:
         running.cancel()
         return True
 
+    def running(self) -> list["asyncio.Future[Any]"]:
+        return list(self._running.values())
+
     def cancel_all(self) -> list["asyncio.Future[Any]"]:
         """The peer is gone. Returns what is still winding down."""
         running = list(self._running.values())

@@ -1,0 +1,213 @@
+"""A logged-in peer that comes back by itself.
+
+async with tieline.connect("tcp://127.0.0.1:7788") as peer:
+    await peer.call("greet", name="Ada", timeout=2)
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+
+from tieline.errors import ConfigError, DeadlineExceeded, DialFailed, LinkClosed, LinkError, LoginError, TielineError
+from tieline.limits import DEFAULT, Limits
+from tieline.link.dial import backoff, dial_stream
+from tieline.link.frame_link import FrameLink
+from tieline.login.client import ClientLogin
+from tieline.login.credential import Credential
+from tieline.login.exchange import Turns, enter
+from tieline.login.identity import Identity
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.peer import Peer
+from tieline.transports.address import Address, parse
+from tieline.version import __version__
+from tieline.wire.moves import Side
+
+log = logging.getLogger("tieline.client")
+AGENT = f"tieline/{__version__}"
+_NOBODY = Identity("", "", frozenset(), "native", "")
+
+
+class Client(Peer):
+    """A Peer whose lost link is dialled again, with growing pauses, until `close()` or until the login is refused.
+
+    Calls made meanwhile wait for the new link as long as their timeout allows; subscriptions go on at their position.
+    Calls that were open fail with LinkClosed, unless made with `retry=True`.
+    """
+
+    comes_back = True
+
+    def __init__(
+        self,
+        address: Address,
+        credential: Credential,
+        *,
+        limits: Limits = DEFAULT,
+        handlers: Handlers | None = None,
+    ) -> None:
+        super().__init__(limits, handlers if handlers is not None else Handlers(), _NOBODY)
+        self.address = address
+        self.server_name = ""
+        "What the server calls itself."
+        self._credential = credential
+        self._closing = False
+        self._final: TielineError | None = None
+        self._linked_event = asyncio.Event()
+        self._redialling: asyncio.Task[None] | None = None
+        self.on_link: Callable[[str], None] | None = None
+        "Called with a sentence when the link is lost or back; for those who want to say so to a person."
+
+    async def open(self) -> None:
+        """The first link. Raises what went wrong: DialFailed, PinMismatch, LoginError."""
+        async with asyncio.timeout(self.limits.opening * 2):
+            await self._link_up()
+
+    async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
+        """Say goodbye and do not come back."""
+        self._closing = True
+        self._linked_event.set()
+        if self._redialling is not None:
+            self._redialling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._redialling
+        link = self._link
+        if link is not None:
+            gone = asyncio.Event()
+            self.on_end(lambda _: gone.set())
+            link.close(reason, code=code)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await gone.wait()
+        if self._feeds is not None:
+            self._feeds.link_lost(LinkClosed(reason), comes_back=False)
+
+    def ended(self, error: LinkError) -> None:
+        self._linked_event.clear()
+        super().ended(error)
+        if self._closing:
+            return
+        if self.on_link is not None:
+            self.on_link(f"{error}; trying again")
+        self._redialling = self._loop.create_task(self._redial())
+
+    async def _link_up(self) -> None:
+        turns = Turns()
+        link = FrameLink(Side.CLIENT, self.limits, turns)
+        stream = await dial_stream(self.address, link, limits=self.limits)
+        try:
+            login = ClientLogin(self._credential, stream.info.binding)
+            welcome = await enter(link, turns, login, agent=AGENT, limits=self.limits)
+        except BaseException:
+            link.stream.abort()
+            raise
+        self.identity = Identity(
+            welcome.account, welcome.device, frozenset(welcome.scopes), "native", self.address.where
+        )
+        self.server_name = welcome.server
+        self.use(link)
+        self.events(turns.rest())
+        if link.ended_with is not None:
+            self.ended(link.ended_with)
+            return
+        self._linked_event.set()
+        if self._feeds is not None:
+            await self._feeds.link_back()
+
+    async def _redial(self) -> None:
+        for attempt in range(1_000_000_000):
+            await asyncio.sleep(backoff(attempt, random.random()))
+            try:
+                async with asyncio.timeout(self.limits.opening * 2):
+                    await self._link_up()
+            except LoginError as error:
+                # The server is there and does not want us: trying again would only look like an attack.
+                self._give_in(error)
+                return
+            except (LinkError, OSError, TimeoutError) as error:
+                log.debug("redial of %s failed: %s", self.address, error)
+            else:
+                if self.on_link is not None:
+                    self.on_link("back again")
+                return
+
+    def _give_in(self, error: TielineError) -> None:
+        self._final = error
+        self._linked_event.set()
+        if self._feeds is not None:
+            self._feeds.link_lost(LinkClosed(str(error)), comes_back=False)
+
+    async def _linked(self, timeout: float | None) -> FrameLink:
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    if self._final is not None:
+                        raise self._final
+                    if self._closing:
+                        raise LinkClosed("this client is closed")
+                    if self._link is not None and not self._link.session.closing:
+                        return self._link
+                    self._linked_event.clear()
+                    await self._linked_event.wait()
+        except TimeoutError:
+            raise DeadlineExceeded(f"{self.address} could not be reached in time; the call was not made") from None
+
+
+def choose_credential(
+    where: Address,
+    *,
+    account: str | None = None,
+    device: str | None = None,
+    key: str | None = None,
+    password: str | None = None,
+) -> Credential:
+    """What to log in with, from what is at hand: key, password, ticket, Unix socket, else as a guest."""
+    name = account or where.account
+    if key is not None:
+        if not name or not device:
+            raise ConfigError("key", "a device key goes with account= and device=")
+        return Credential.key(name, device, key)
+    if password is not None:
+        if not name:
+            raise ConfigError("password", "a password goes with account=")
+        return Credential.password(name, password)
+    if where.secret:
+        return Credential.ticket(where.secret)
+    if where.scheme == "unix":
+        return Credential.local(name)
+    return Credential.guest(name)
+
+
+@asynccontextmanager
+async def connect(
+    address: str,
+    *,
+    account: str | None = None,
+    device: str | None = None,
+    key: str | None = None,
+    password: str | None = None,
+    pin: str | None = None,
+    handlers: Handlers | None = None,
+    limits: Limits = DEFAULT,
+) -> AsyncIterator[Client]:
+    """A client of the server at `address`, logged in; leaving the block closes it.
+
+    `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
+    `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
+    `handlers` are methods the server may call here. Raises DialFailed, PinMismatch, LoginFailed, AddressError.
+    """
+    where = parse(address)
+    if pin is not None:
+        where = msgspec.structs.replace(where, pin=pin)
+    credential = choose_credential(where, account=account, device=device, key=key, password=password)
+    client = Client(where, credential, limits=limits, handlers=handlers)
+    try:
+        await client.open()
+    except TimeoutError:
+        raise DialFailed(str(where), "no answer in time") from None
+    try:
+        yield client
+    finally:
+        await client.close()

@@ -1,0 +1,167 @@
+"""The whole of a server: store, login, services, listeners and doors, started together and drained together.
+
+server = tieline.Server(data=":memory:", guests=True)
+
+@server.method("greet")
+async def greet(name: str) -> str:
+    return f"hello {name}"
+
+async with server.serving("tcp://127.0.0.1:0") as addresses: ...
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tieline.limits import DEFAULT, Limits
+from tieline.link.listener import Listener
+from tieline.login.accounts import Accounts
+from tieline.login.server import ServerLogin
+from tieline.rpc import topics as topic_methods
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.links import Links
+from tieline.rpc.peer import Peer
+from tieline.rpc.reception import Reception
+from tieline.rpc.topics import Topic, Topics
+from tieline.services import accounts as account_service
+from tieline.services import chat, clock, echo
+from tieline.services import server as server_service
+from tieline.store.sqlite import SqliteStore
+from tieline.transports.address import Address, parse
+from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
+from tieline.transports.endpoint import Endpoint
+
+log = logging.getLogger("tieline.server")
+Function = TypeVar("Function", bound=Callable[..., Any])
+GUEST_SCOPES = frozenset({"chat"})
+
+
+class Server:
+    """Methods and topics are added before it serves; one server serves once.
+
+    `data` is a folder, or ":memory:" for a server that forgets. `guests` lets callers in who prove nothing, with the
+    scope `chat` and the methods that need none. `cert` and `key` are PEM files; without them a self-signed
+    certificate is made at the first start. `allow_plain` serves plain text to other machines too.
+    """
+
+    def __init__(
+        self,
+        data: str | Path = ":memory:",
+        *,
+        name: str = "",
+        guests: bool = False,
+        allow_plain: bool = False,
+        cert: Path | None = None,
+        key: Path | None = None,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.name = name or socket.gethostname().partition(".")[0] or "tieline"
+        self.limits = limits
+        self.handlers = Handlers()
+        self.topics = Topics()
+        self.links = Links()
+        self.addresses: list[str] = []
+        "Where it can be reached, while it serves."
+        self.certificate: ServerCertificate
+        self.accounts: Accounts
+        self._data = None if str(data) == ":memory:" else Path(data)
+        self._guests = GUEST_SCOPES if guests else None
+        self._allow_plain = allow_plain
+        self._cert, self._key = cert, key
+        self._listeners: list[Listener] = []
+        topic_methods.install(self.handlers, self.topics)
+
+    def method(
+        self, name: str | None = None, *, scope: str | None = None, thread: bool = False
+    ) -> Callable[[Function], Function]:
+        """Decorator: offer a function as a method; see `Handlers.method`."""
+        return self.handlers.method(name, scope=scope, thread=thread)
+
+    def topic(self, name: str, *, scope: str | None = None, latest: bool = False) -> Topic:
+        """Offer a topic to publish to: `server.topic("ticks").publish(value)`."""
+        return self.topics.add(Topic(name, latest=latest, limits=self.limits), scope=scope)
+
+    @asynccontextmanager
+    async def serving(self, *addresses: str) -> AsyncIterator[list[str]]:
+        """Serve on these addresses (none: in this process only), and drain on leaving.
+
+        Gives the addresses as they came out, port 0 replaced. Raises AddressError and ConfigError.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            for address in addresses:
+                await self._listen(parse(address), stack)
+            stack.push_async_callback(self._drain)
+            yield self.addresses
+
+    async def invite(
+        self, account: str, *, can: Collection[str] = ("chat",), expires: float = 86_400.0, where: str | None = None
+    ) -> str:
+        """A ticket for `account`, made when it is new. `expires` in seconds; `where` is the host:port it names."""
+        return await self.accounts.invite(account, can, expires, where or self._reachable(), self.certificate.pin)
+
+    async def door(self, name: str, password: str | None, endpoint: Endpoint) -> Peer:
+        """A peer for somebody who came by a door with a name and maybe a password. Raises LoginError."""
+        if password is not None:
+            identity = await self.accounts.verify_password(name, password, endpoint.host)
+        else:
+            identity = await self.accounts.guest(name, self._guests, endpoint.host)
+        return self._reception.door(identity)
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        store = await stack.enter_async_context(SqliteStore(self._data or ":memory:"))
+        self.certificate = await asyncio.to_thread(self._load_certificate)
+        self.accounts = Accounts(store)
+        await self.accounts.start()
+        self._install_services(store)
+        self._reception = Reception(
+            self.limits,
+            self.handlers,
+            self.links,
+            self._begin_login,
+            name=self.name,
+            binding=self.certificate.end_point,
+        )
+        stack.push_async_callback(self._reception.close)
+
+    def _install_services(self, store: SqliteStore) -> None:
+        echo.install(self.handlers)
+        clock.install(self.handlers)
+        account_service.install(self.handlers, self.accounts, self.links.cut, self.invite)
+        chat.install(self.handlers, self.topics, store, self.limits)
+        server_service.install(self.handlers, self.links, self.name)
+
+    def _load_certificate(self) -> ServerCertificate:
+        names = [socket.gethostname(), socket.getfqdn()]
+        if self._cert is not None:
+            return load(self._cert, self._key)
+        if self._data is None:
+            return ServerCertificate(*make_certificate(names))
+        return load_or_make(self._data, names)
+
+    async def _listen(self, address: Address, stack: AsyncExitStack) -> None: ...
+
+    def _begin_login(self, endpoint: Endpoint) -> ServerLogin:
+        return ServerLogin(
+            self.accounts,
+            endpoint.kind,
+            endpoint.binding,
+            uid_is_ours=endpoint.uid == os.getuid(),
+            address=endpoint.host,
+            guests=self._guests,
+        )
+
+    # -- stopping ------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
+        for listener in self._listeners:
+            await listener.close()
+        await self.links.drain("the server is closing", self.limits.drain)
