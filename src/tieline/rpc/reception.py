@@ -87,6 +87,10 @@ class Reception:
         except LinkError as error:
             log.debug("a caller left before logging in: %s", error)
             return
+        except Exception:
+            log.exception("the login of %s failed", link.stream.info.remote)
+            link.close("the login failed at the server; its log says why", code="internal")
+            return
         opening.done()
         log.info("%s logged in from %s", identity, link.stream.info.remote)
         self._seat(link, identity).events(turns.rest())
