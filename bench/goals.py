@@ -1,0 +1,73 @@
+"""What Tieline set out to reach, each as a ratio to a peer of the same run, and whether this run reached it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .contest import Contest
+from .report import OURS, ratio_text
+
+
+@dataclass(frozen=True)
+class Goal:
+    group: str
+    case: str
+    key: str
+    peer: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def text(self) -> str:
+        bound = f"at least {self.at_least:g}×" if self.at_least is not None else f"at most {self.at_most:g}×"
+        return f"{self.group}, {self.case}: {self.key} {bound} {self.peer}'s"
+
+    def verdict(self, contests: Sequence[Contest]) -> str | None:
+        """None when this run has not measured both."""
+        contest = next((one for one in contests if one.group == self.group), None)
+        ratio = contest.ratio(self.case, OURS, self.peer, self.key) if contest else None
+        if ratio is None:
+            return None
+        met = ratio.median >= self.at_least if self.at_least is not None else ratio.median <= (self.at_most or 0.0)
+        return f"{'met   ' if met else 'MISSED'}  {self.text()}: {ratio_text(ratio)}"
+
+
+def _calls(transport: str, floor: float) -> list[Goal]:
+    group = f"calls over {transport}"
+    return [
+        Goal(group, "one at a time", "p50", "raw", at_most=floor),
+        Goal(group, "64 in flight", "rate", "picows", at_least=1.5),
+        Goal(group, "64 in flight", "rate", "streams", at_least=3.0),
+        Goal(group, "50 callers", "rate", "picows", at_least=0.9),
+        Goal(group, "50 callers", "rate", "streams", at_least=1.7),
+    ]
+
+
+def _fanout(transport: str) -> list[Goal]:
+    return [
+        Goal(f"fan-out at saturation over {transport}", "100 subscribers", "rate", "nats", at_least=3.0),
+        Goal(f"fan-out at saturation over {transport}", "1000 subscribers", "rate", "nats", at_least=3.0),
+        Goal(f"fan-out of single messages over {transport}", "100 subscribers", "server_cpu", "ngircd", at_most=1.2),
+    ]
+
+
+GOALS = [
+    *_calls("tcp", 1.15),
+    *_calls("tls", 1.3),
+    *_fanout("tcp"),
+    *_fanout("tls"),
+    Goal("durable posts over tcp", "8 writers, 64 in flight", "rate", "sqlite", at_least=0.6),
+    Goal("durable posts over tls", "8 writers, 64 in flight", "rate", "sqlite", at_least=0.6),
+]
+
+IDLE_KIB = {"idle links over tcp": 8.0, "idle links over tls": 40.0}
+"The most one idle link may cost the server."
+
+
+def verdicts(contests: Sequence[Contest]) -> list[str]:
+    told = [verdict for goal in GOALS if (verdict := goal.verdict(contests))]
+    for contest in contests:
+        most = IDLE_KIB.get(contest.group)
+        for case in contest.cases if most else []:
+            if cost := contest.summary(case, OURS, "per_link"):
+                met = "met   " if cost.median <= (most or 0) else "MISSED"
+                told.append(f"{met}  {contest.group}: at most {most:g} KiB each: {cost.median:.1f} KiB")
+    return told
