@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+Via = Literal["native", "lines", "http", "unix", "memory"]
+"The way somebody came in."
 ENROL = "enrol"
 "The only scope of someone who came with a ticket: it opens one method, and none of those that need no scope."
 
@@ -14,7 +16,7 @@ class Identity(msgspec.Struct, frozen=True):
     account: str
     device: str
     scopes: frozenset[str]
-    via: Literal["native", "lines", "http", "unix", "memory"] = "native"
+    via: Via = "native"
     address: str = ""
     guest: bool = False
 

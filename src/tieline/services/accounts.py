@@ -1,0 +1,144 @@
+"""The methods accounts.*: who am I, come in, invite, list, allow, revoke, set a password.
+
+Secrets are made by the caller: what travels is a verifier. Whatever takes something away also ends the live links
+that have it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from tieline.errors import InvalidArgument
+from tieline.login.accounts import LIFETIME, Accounts
+from tieline.login.identity import ENROL
+from tieline.login.names import PASSWORD
+from tieline.login.records import Account, Device, Ticket, Verifier
+from tieline.login.tickets import TICKET
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.peer import Peer
+
+Cut = Callable[[str, str | None], int]
+"Ends the live links of an account, or of one of its devices, and says how many those were."
+
+ANSWERED = 0.1
+"Seconds. What changing a password waits before it ends the links that used the old one, its caller's maybe among them."
+
+
+class Invite(Protocol):
+    """Makes the ticket: only the server knows by what name it is reached."""
+
+    async def __call__(self, account: str, *, can: list[str] | None, expires: float) -> str: ...
+
+
+class Self(msgspec.Struct, frozen=True):
+    """Who the server takes its caller for."""
+
+    account: str
+    device: str
+    scopes: list[str]
+    via: str
+    guest: bool
+
+
+class Enrolled(msgspec.Struct, frozen=True):
+    """A new device."""
+
+    account: str
+    device: str
+    scopes: list[str]
+
+
+class ListedDevice(msgspec.Struct, frozen=True):
+    """A device as an admin sees it; `created` in unix milliseconds."""
+
+    name: str
+    scopes: list[str]
+    created: int
+
+
+class ListedTicket(msgspec.Struct, frozen=True):
+    """An open invitation: its id, not its secret. `expires` in unix milliseconds."""
+
+    id: str
+    scopes: list[str]
+    expires: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An account as an admin sees it; times in unix milliseconds."""
+
+    account: str
+    scopes: list[str]
+    created: int
+    revoked: int | None
+    devices: list[ListedDevice]
+    tickets: list[ListedTicket]
+
+
+def install(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
+    """Register accounts.* for everybody, for ticket holders and for admins."""
+    _for_everybody(handlers, accounts, cut)
+    _for_admins(handlers, accounts, cut, invite)
+
+
+def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
+    @handlers.method("accounts.whoami")
+    def whoami(peer: Peer) -> Self:
+        """The caller's account and device, and what they may do."""
+        who = peer.identity
+        return Self(who.account, who.device, sorted(who.scopes), who.via, who.guest)
+
+    @handlers.method("accounts.enrol", scope=ENROL)
+    async def enrol(device: str, verifier: Verifier, peer: Peer) -> Enrolled:
+        """Turn the caller's ticket into a device of that name; the key stays with the caller, this is its verifier."""
+        new = await accounts.enrol(peer.identity, device, verifier)
+        return Enrolled(new.account, new.name, sorted(new.scopes))
+
+    @handlers.method("accounts.password")
+    async def password(verifier: Verifier, peer: Peer) -> None:
+        """Set or replace the password of the caller's account. Links that used an old one end."""
+        device = await accounts.set_password(peer.identity, verifier)
+        asyncio.get_running_loop().call_later(ANSWERED, cut, device.account, PASSWORD)
+
+
+def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
+    @handlers.method("accounts.invite", scope="admin")
+    async def invite_(account: str, can: list[str] | None = None, expires: float = LIFETIME) -> str:
+        """A ticket for one device of an account, made if it is new. It is good once, for `expires` seconds."""
+        return await invite(account, can=can, expires=expires)
+
+    @handlers.method("accounts.list", scope="admin")
+    async def list_() -> list[Listed]:
+        """Every account with its devices and open tickets, oldest first."""
+        return [_listed(*entry) for entry in await accounts.list()]
+
+    @handlers.method("accounts.allow", scope="admin")
+    async def allow(account: str, can: list[str]) -> list[str]:
+        """Set what an account may do at most; its links end, and come back with just that."""
+        changed = await accounts.allow(account, can)
+        cut(account, None)
+        return sorted(changed.scopes)
+
+    @handlers.method("accounts.revoke", scope="admin")
+    async def revoke(account: str | None = None, device: str | None = None, ticket: str | None = None) -> int:
+        """End an account, one device of it, or an open ticket (by its id). Returns how many live links that ended."""
+        if (account is None) == (ticket is None):
+            raise InvalidArgument("say which account to revoke (and maybe which device), or which ticket")
+        if account is None:
+            owner = await accounts.revoke_ticket(ticket or "")
+            return cut(owner, f"{TICKET}/{ticket}")
+        await accounts.revoke(account, device)
+        return cut(account, device)
+
+
+def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> Listed:
+    return Listed(
+        account.name,
+        sorted(account.scopes),
+        account.created,
+        account.revoked,
+        [ListedDevice(device.name, sorted(device.scopes), device.created) for device in devices],
+        [ListedTicket(ticket.id, sorted(ticket.scopes), ticket.expires) for ticket in tickets],
+    )
