@@ -72,6 +72,27 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     subscribe_page: int = 512
     "Events read from the log at once for a subscriber that is behind."
 
+    message_id: int = 64
+    "Characters. Longest id a client gives its message, by which a retry is known."
+
+    topic_line: int = 512
+    "Bytes. Longest topic line of a room; small, because a page of rooms carries one for each."
+
+    page_bytes: int = 512 * KiB
+    "Bytes. Text in one page of history at most, so that a page of long messages still fits a frame."
+
+    commit_rows: int = 1024
+    "Messages in one transaction at most: the first of them need not wait for the last of a flood."
+
+    commit_queue: int = 64 * MiB
+    "Bytes. What waits to be made durable, 256 bytes for each message on top; beyond it a post is `overloaded`."
+
+    here: int = 500
+    "Names listed in a room's presence at most; the count is always right."
+
+    presence_pause: float = 0.2
+    "Seconds. A room's presence is published at most this often, however many come and go."
+
     accept_batch: int = 64
     "Connections accepted per wake-up, so that a flood cannot starve those who are in."
 

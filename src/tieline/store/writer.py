@@ -1,0 +1,202 @@
+"""One thread, one connection, group commit: all that was queued since the last commit is one transaction.
+
+Goes in: posts and other work, from the loop's thread. Comes out, on the loop and after COMMIT only: one callback for
+each batch, which tells what was added and then answers everybody who waits. A batch the disk did not take fails as a
+whole and the thread goes on; one refused post or failed piece of work never fails its neighbours.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import msgspec
+
+from tieline.errors import InternalError, TielineError, Unavailable
+from tieline.store.chat import Committed
+from tieline.store.log import MessageLog, Post
+
+log = logging.getLogger("tieline.store")
+T = TypeVar("T")
+
+
+class Job(msgspec.Struct):
+    """Any other work on the tables. It may run twice (the first time rolled back), so it touches nothing else."""
+
+    work: Callable[[sqlite3.Connection, MessageLog], Any]
+    future: asyncio.Future[Any]
+
+
+class Outcome(msgspec.Struct):
+    """What became of one batch. Each answer is a value, or the exception to raise."""
+
+    items: int
+    size: int
+    added: Committed
+    answers: list[tuple[asyncio.Future[Any], Any]]
+
+
+Item = Post | Job
+Deliver = Callable[[Outcome], None]
+
+
+class Writer:
+    """`start()` opens the connection (and raises what that raises); `close()` first writes all that is queued."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], deliver: Deliver, batch: int) -> None:
+        self._connect = connect
+        self._deliver = deliver
+        self._batch = batch
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="tieline-writer", daemon=True)
+        self.put = self._queue.put
+        "Queue a Post or a Job; from the loop's thread."
+
+    async def start(self) -> None:
+        self._thread.start()
+        await self._opened
+
+    async def close(self) -> None:
+        self._queue.put(None)
+        await self._ended
+        self._thread.join()
+
+    # -- in the thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            db = self._connect()
+        except BaseException as error:
+            self._on_loop(_settle, self._ended, None)
+            self._on_loop(_settle, self._opened, error)
+            return
+        self._on_loop(_settle, self._opened, None)
+        try:
+            commits = Commits(db)
+            while batch := self._next_batch():
+                self._on_loop(self._deliver, commits.commit(batch))
+        finally:
+            db.close()
+            self._on_loop(_settle, self._ended, None)
+
+    def _next_batch(self) -> list[Item]:
+        """Wait for work, then take all there is. Empty: nothing will come any more."""
+        batch: list[Item] = []
+        get = self._queue.get
+        item = get()
+        try:
+            while item is not None:
+                batch.append(item)
+                if len(batch) >= self._batch:
+                    return batch
+                item = get(False)
+        except Empty:
+            return batch
+        if batch:
+            self._queue.put(None)  # write these first, and end with the next batch
+        return batch
+
+    def _on_loop(self, action: Callable[..., None], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(action, *args)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+
+class Commits:
+    """Batches into transactions. No threads: `commit()` is called from whichever owns the connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._log = MessageLog(db)
+
+    def commit(self, batch: list[Item]) -> Outcome:
+        """Write the batch, durably, and say what became of it. Never raises."""
+        try:
+            try:
+                added, answers = self._write(batch, MessageLog.append)
+            except sqlite3.IntegrityError:
+                self._undo()
+                added, answers = self._write(batch, MessageLog.append_new)
+        except Exception as error:
+            self._undo()
+            added, answers = {}, [(item.future, _refusal(error)) for item in batch]
+        return Outcome(len(batch), sum(_size(item) for item in batch), added, answers)
+
+    def _write(self, batch: list[Item], append: Callable[..., Any]) -> tuple[Committed, list[tuple[Any, Any]]]:
+        added: Committed = {}
+        answers: list[tuple[Any, Any]] = []
+        runs = [(kind, list(run)) for kind, run in groupby(batch, type)]
+        if len(runs) == 1 and runs[0][0] is Post and append is MessageLog.append and self._log.knows(batch):  # type: ignore[arg-type]
+            return added, append(self._log, batch, added)
+        self._db.execute("BEGIN IMMEDIATE")
+        for kind, run in runs:
+            if kind is Post:
+                answers += append(self._log, run, added)
+            else:
+                answers += [(job.future, self._perform(job)) for job in run if isinstance(job, Job)]
+        self._db.execute("COMMIT")
+        return added, answers
+
+    def _perform(self, job: Job) -> Any:
+        """One job's value; or its own error, with what it did undone."""
+        self._db.execute("SAVEPOINT job")
+        try:
+            value = job.work(self._db, self._log)
+        except Exception as error:
+            if _is_disk_trouble(error):
+                raise  # it is everybody's
+            self._db.execute("ROLLBACK TO job")
+            value = error
+        self._db.execute("RELEASE job")
+        return value
+
+    def _undo(self) -> None:
+        self._log.forget()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            log.exception("a transaction could not be rolled back; the next batch tries again")
+
+
+def _size(item: Item) -> int:
+    return weight(item.text) if type(item) is Post else 0
+
+
+def weight(text: str) -> int:
+    """What a waiting message is counted as, in bytes, near enough."""
+    return len(text) + 256
+
+
+def _is_disk_trouble(error: Exception) -> bool:
+    # SQLITE_ERROR is a statement that is wrong in itself.
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR
+
+
+def _refusal(error: Exception) -> TielineError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        log.error("the disk of the data folder is full: nothing is stored until there is room")
+        return Unavailable("nothing was stored: the server's disk is full; try again when its owner has made room")
+    if _is_disk_trouble(error):
+        log.error("the database could not be written", exc_info=error)
+        return Unavailable(f"nothing was stored: the server cannot write to its disk ({error}); try again later")
+    log.error("a batch of the database failed", exc_info=error)
+    return InternalError("nothing was stored: the store failed; the server's log says why")
+
+
+def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
