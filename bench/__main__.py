@@ -29,7 +29,7 @@ def main() -> None:
         # ngircd and mosquitto drop root and must still read their configuration here.
         Path(folder).chmod(0o755)
         setup = chosen(args, Path(folder))
-        for group in args.only:
+        for group in args.groups:
             for contest in GROUPS[group](setup):
                 contests.append(contest)
                 print(report.table(contest), flush=True)
@@ -41,14 +41,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one short round of everything: shows that it runs, claims nothing"
     )
-    parser.add_argument("--only", type=listed, default=list(GROUPS), help=f"groups, by comma: {','.join(GROUPS)}")
+    parser.add_argument("groups", nargs="*", help=f"what to measure, of {', '.join(GROUPS)}; default all")
+    parser.add_argument("--only", type=listed, default=[], help="the same, by comma")
     parser.add_argument("--peers", type=listed, default=[], help="contenders, by comma; default all that are installed")
     parser.add_argument("--transports", type=listed, default=[], help="tcp,tls")
     parser.add_argument("--rounds", type=int, help="default 5")
     parser.add_argument("--seconds", type=float, help="of each measurement; default 1.5")
     parser.add_argument("--disk", help="folder for scratch files; the disk that durable posts are measured on")
     args = parser.parse_args()
-    if unknown := set(args.only) - set(GROUPS):
+    args.groups = [*args.groups, *args.only] or list(GROUPS)
+    if unknown := set(args.groups) - set(GROUPS):
         parser.error(f"no such group: {', '.join(unknown)}; there are {', '.join(GROUPS)}")
     return args
 
