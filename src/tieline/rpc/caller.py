@@ -352,6 +352,11 @@ class Stream:
             self._incoming = await caller.start_stream(*rest)
         return await self._incoming.__anext__()
 
+    @property
+    def waiting(self) -> int:
+        """Items that are here and can be had at once."""
+        return 0 if self._incoming is None else self._incoming.waiting
+
     async def aclose(self) -> None:
         if self._incoming is not None:
             await self._incoming.aclose()

@@ -111,6 +111,11 @@ class Subscription:
         return self._seen
 
     @property
+    def waiting(self) -> int:
+        """Events that are here and can be had at once."""
+        return len(self._queue)
+
+    @property
     def lagging(self) -> bool:
         return self._lagging
 

@@ -43,6 +43,11 @@ class Incoming(Generic[T]):
             self._over, self._error, self._stop = True, error, None
             self._wake()
 
+    @property
+    def waiting(self) -> int:
+        """Items that are here and can be had at once."""
+        return len(self._items)
+
     def __aiter__(self) -> "Incoming[T]":
         return self
 
@@ -78,6 +83,7 @@ class Incoming(Generic[T]):
         stop, self._stop = self._stop, None
         self._items.clear()
         self._over = True
+        self._wake()
         if stop is not None:
             stop()
 

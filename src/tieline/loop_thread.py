@@ -1,0 +1,127 @@
+"""One background thread with an asyncio loop of its own, shared by all blocking clients of the process.
+
+Started by the first who needs it. At exit its tasks are cancelled, so that what they hold is closed, and the thread
+ends. A forked child begins its own: it must not touch a loop that the parent still uses.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+from tieline.errors import LinkClosed
+
+T = TypeVar("T")
+_STOPPING = 3.0  # seconds for what is open to say goodbye at exit
+
+
+class LoopThread:
+    """`run` a coroutine there and wait for it; `submit` it and do not. From any thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop
+        self._leave: asyncio.Event
+        self._over = ""  # why nothing runs here any more
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="tieline.sync", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Its result, or its exception as it is. An interrupt (Ctrl-C) while waiting cancels it."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("this would wait for its own thread: a handler of a blocking client uses `thread=True`")
+        return self.wait(self.submit(coroutine))
+
+    def wait(self, future: "Future[T]") -> T:
+        """The same for what was submitted."""
+        try:
+            return future.result()
+        except CancelledError:
+            raise LinkClosed(self._over or "the call was stopped") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Raises LinkClosed when the thread is over."""
+        if not self._over:
+            try:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            except RuntimeError:
+                pass  # it ended this very moment
+        coroutine.close()
+        raise LinkClosed(self._over or "the program is ending")
+
+    @property
+    def alive(self) -> bool:
+        """False at exit, and in a forked child."""
+        return not self._over
+
+    def soon(self, action: Callable[[], object]) -> None:
+        """Do it there, some time; not at all when the thread is over. Fine in a `__del__`."""
+        if not self._over:
+            try:
+                self._loop.call_soon_threadsafe(action)
+            except RuntimeError:
+                pass
+
+    def stop(self) -> None:
+        """Cancel what runs, and end."""
+        if not self._over:
+            self.soon(self._leave.set)
+            self._over = "the program is ending"
+            self._thread.join(_STOPPING)
+
+    def left_behind(self) -> None:
+        """This is a forked child: the thread exists in the parent only."""
+        self._over = "this client was opened before a fork and belongs to the parent; connect again in the child"
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(self._wait())
+
+    async def _wait(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._leave = asyncio.Event()
+        self._started.set()
+        await self._leave.wait()
+
+
+_lock = threading.Lock()
+_shared: LoopThread | None = None
+_left: list[LoopThread] = []  # kept, because the end of such a loop would close what the parent uses
+
+
+def shared() -> LoopThread:
+    """The thread of this process."""
+    global _shared
+    with _lock:
+        if _shared is None:
+            _shared = LoopThread()
+            atexit.register(_shared.stop)
+        return _shared
+
+
+def _after_fork() -> None:
+    global _shared, _lock
+    _lock = threading.Lock()  # another thread may have held it
+    if _shared is not None:
+        _shared.left_behind()
+        _left.append(_shared)
+        _shared = None
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+os.register_at_fork(after_in_child=_after_fork)
