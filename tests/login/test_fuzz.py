@@ -16,7 +16,7 @@ from .conftest import BINDING, verifier_of
 VERIFIER = verifier_of("the key")
 NONCE = bytes(range(24)).hex()
 
-ATTRIBUTES = "n= r= s= i= c= p= v= e= m= a= x= , ,, = =2C =3D y n".split()
+ATTRIBUTES = ["n=", "r=", "s=", "i=", "c=", "p=", "v=", "e=", "m=", "a=", "x=", ",", ",,", "=", "=2C", "=3D", "y", "n"]
 VALUES = ["4096", "0", "-1", "9" * 5000, "p=tls-server-end-point", "p=tls-unique", "ada/laptop", NONCE, "AAAA", "biws"]
 ODD = ["\x00", "é", "\u202e", "א", "\ufdfa", "invalid-proof", base64.b64encode(bytes(32)).decode()]
 BOUND = base64.b64encode(b"p=tls-server-end-point,," + BINDING).decode()

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from tieline.errors import LoginFailed, TooManyAttempts
@@ -12,6 +13,7 @@ from tieline.login.client import ClientLogin
 from tieline.login.credential import Credential, new_key
 from tieline.login.records import Verifier
 from tieline.login.scram import PLAIN, PLUS, ServerSide
+from tieline.store.sqlite import SqliteStore
 
 from .conftest import BINDING, Clock, joined, log_in, secret_of, server_login, verifier_of
 
@@ -97,7 +99,7 @@ async def test_an_unknown_user_has_the_same_salt_each_time_and_after_a_restart(
     accounts: Accounts, store: object
 ) -> None:
     salts = set()
-    for server_of in (accounts, accounts, Accounts(store)):  # type: ignore[arg-type]
+    for server_of in (accounts, accounts, Accounts(store)):
         server = server_login(server_of)
         first, _ = await server.step(*ClientLogin(Credential.key("nobody", "x", KEY), BINDING).first((PLUS,)))
         assert first is not None
@@ -107,9 +109,9 @@ async def test_an_unknown_user_has_the_same_salt_each_time_and_after_a_restart(
 
 @pytest.mark.parametrize("user", ["ada", "ada/laptop/x", "/laptop", "ada/", "%61da/laptop", "../x", "ticket", "-/-"])
 async def test_what_cannot_be_a_user_is_treated_as_one_that_is_not_there(accounts: Accounts, user: str) -> None:
-    await joined(accounts)
+    key = (await joined(accounts)).secret
     with pytest.raises(LoginFailed) as caught:
-        await log_in(accounts, Credential("SCRAM", user, KEY))
+        await log_in(accounts, Credential("SCRAM", user, key))
     assert str(caught.value) == str(LoginFailed())
 
 
@@ -131,6 +133,20 @@ async def test_a_device_revoked_in_the_middle_of_its_login_does_not_get_in(accou
     first, _ = await server.step(*client.first(server.mechanisms))
     proof = await client.step(first or b"")
     await accounts.revoke("ada", "laptop")
+    with pytest.raises(LoginFailed):
+        await server.step(PLUS, proof or b"")
+
+
+async def test_a_device_replaced_in_the_middle_of_its_login_does_not_get_in(
+    accounts: Accounts, store: SqliteStore
+) -> None:
+    credential = await joined(accounts)
+    server, client = server_login(accounts), ClientLogin(credential, BINDING)
+    first, _ = await server.step(*client.first(server.mechanisms))
+    proof = await client.step(first or b"")
+    old = await store.device("ada", "laptop")
+    assert old is not None
+    await store.put_device(msgspec.structs.replace(old, verifier=verifier_of("another key")))
     with pytest.raises(LoginFailed):
         await server.step(PLUS, proof or b"")
 
