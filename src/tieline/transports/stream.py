@@ -71,7 +71,8 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes to be sent; silently nothing once the stream is closing."""
-        if self._transport is not None:
+        # asyncio would still send what is written after close() as long as something waits.
+        if self._transport is not None and not self._transport.is_closing():
             self.bytes_out += len(data)
             self._transport.write(data)
 
