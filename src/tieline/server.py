@@ -1,27 +1,37 @@
 """The whole of a server: store, login, services, listeners and doors, started together and drained together.
 
-server = tieline.Server(data=":memory:", guests=True)
+Used so:
 
-@server.method("greet")
-async def greet(name: str) -> str:
-    return f"hello {name}"
+    server = tieline.Server(data=":memory:", guests=True)
 
-async with server.serving("tcp://127.0.0.1:0") as addresses: ...
+    @server.method("greet")
+    async def greet(name: str) -> str:
+        return f"hello {name}"
+
+    async with server.serving("tcp://127.0.0.1:0") as addresses: ...
+
+What each part does is its own business; this says only which parts there are, and in which order they start and end.
 """
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
+from tieline.doors.http import HttpDoor
+from tieline.errors import ConfigError
 from tieline.limits import DEFAULT, Limits
-from tieline.link.listener import Listener
+from tieline.link.handover import Farewell
+from tieline.link.listener import Listener, Opening, Routes, listen
 from tieline.login.accounts import Accounts
-from tieline.login.server import ServerLogin
+from tieline.login.identity import Via
+from tieline.login.server import ANONYMOUS, ServerLogin
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
@@ -30,7 +40,6 @@ from tieline.rpc.reception import Reception
 from tieline.rpc.topics import Topic, Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, echo
-from tieline.services import server as server_service
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -100,17 +109,23 @@ class Server:
             yield self.addresses
 
     async def invite(
-        self, account: str, *, can: Collection[str] = ("chat",), expires: float = 86_400.0, where: str | None = None
+        self, account: str, *, can: Iterable[str] | None = None, expires: float = 86_400.0, where: str | None = None
     ) -> str:
-        """A ticket for `account`, made when it is new. `expires` in seconds; `where` is the host:port it names."""
+        """A ticket for `account`, made when it is new. `expires` in seconds; `where` is the host:port it names.
+
+        Raises Conflict when the account exists and may less, InvalidArgument for names and scopes that are none.
+        """
         return await self.accounts.invite(account, can, expires, where or self._reachable(), self.certificate.pin)
 
-    async def door(self, name: str, password: str | None, endpoint: Endpoint) -> Peer:
+    async def door(self, name: str, password: str | None, address: str, via: Via = "lines") -> Peer:
         """A peer for somebody who came by a door with a name and maybe a password. Raises LoginError."""
         if password is not None:
-            identity = await self.accounts.verify_password(name, password, endpoint.host)
+            identity = await self.accounts.verify_password(name, password, via, address)
         else:
-            identity = await self.accounts.guest(name, self._guests, endpoint.host)
+            guest = ServerLogin(self.accounts, "tcp", None, uid_is_ours=False, address=address, guests=self._guests)
+            _, identity_or_none = await guest.step(ANONYMOUS, name.encode())
+            assert identity_or_none is not None
+            identity = msgspec.structs.replace(identity_or_none, via=via)
         return self._reception.door(identity)
 
     # -- starting ------------------------------------------------------------------------------------------------
@@ -119,7 +134,6 @@ class Server:
         store = await stack.enter_async_context(SqliteStore(self._data or ":memory:"))
         self.certificate = await asyncio.to_thread(self._load_certificate)
         self.accounts = Accounts(store)
-        await self.accounts.start()
         self._install_services(store)
         self._reception = Reception(
             self.limits,
@@ -130,13 +144,15 @@ class Server:
             binding=self.certificate.end_point,
         )
         stack.push_async_callback(self._reception.close)
+        self._http = HttpDoor(self.name)
+        await self._http.start()
+        stack.push_async_callback(self._http.close)
 
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
         clock.install(self.handlers)
         account_service.install(self.handlers, self.accounts, self.links.cut, self.invite)
         chat.install(self.handlers, self.topics, store, self.limits)
-        server_service.install(self.handlers, self.links, self.name)
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]
@@ -146,7 +162,31 @@ class Server:
             return ServerCertificate(*make_certificate(names))
         return load_or_make(self._data, names)
 
-    async def _listen(self, address: Address, stack: AsyncExitStack) -> None: ...
+    async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
+        sockets = await listen(address)
+        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines)
+        listener = Listener(
+            sockets,
+            routes,
+            tls=None if address.scheme == "unix" else self.certificate.context(),
+            limits=self.limits,
+            allow_plain=self._allow_plain,
+        )
+        stack.push_async_callback(listener.close)
+        listener.start()
+        self._listeners.append(listener)
+        self.addresses += [str(where) for where in listener.addresses]
+
+    def _lines(self, opening: Opening) -> asyncio.BaseProtocol:
+        return Farewell(b"the lines door is being built\r\n")
+
+    def _reachable(self) -> str:
+        """Host and port for tickets: this machine's name, and the first port it listens on."""
+        for listener in self._listeners:
+            for where in listener.addresses:
+                if where.scheme != "unix":
+                    return msgspec.structs.replace(where, host=where.host or socket.gethostname()).where
+        raise ConfigError("listen", "this server listens on no network address, so a ticket would lead nowhere")
 
     def _begin_login(self, endpoint: Endpoint) -> ServerLogin:
         return ServerLogin(
@@ -162,6 +202,5 @@ class Server:
 
     async def _drain(self) -> None:
         """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
-        for listener in self._listeners:
-            await listener.close()
+        await asyncio.gather(*(listener.close() for listener in self._listeners))
         await self.links.drain("the server is closing", self.limits.drain)
