@@ -1,15 +1,21 @@
 """Credit of one channel, both directions: who may send how many bytes more. Pure arithmetic.
 
 Credit may be overdrawn by one frame: a sender with any credit left may send one more, so that an item larger than the
-window needs no cutting. What waits for a reader is bounded by window + frame.
+window needs no cutting. An element costs its payload and ELEMENT bytes more. What waits for a reader is thereby bounded
+by window + frame, however small or empty the elements are.
 """
 
 import msgspec
 
 from tieline.errors import ProtocolError
+from tieline.wire.messages import UNREADABLE
 
 _MOST = 1 << 30
 "Bytes. More credit than this is a mistake of the peer, not a wish."
+
+
+ELEMENT = 64
+"Bytes of credit that every ITEM and DATA costs on top: about what it costs to hold one."
 
 
 class Flow:
@@ -25,13 +31,13 @@ class Flow:
         "Bytes we may still send; above zero, one more frame may go."
 
     def sent(self, size: int) -> None:
-        self.credit -= size
+        self.credit -= size + ELEMENT
 
     def granted(self, payload: bytes) -> None:
         """A CREDIT frame came in."""
         try:
             more = msgspec.msgpack.decode(payload, type=int)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ProtocolError(f"CREDIT is not a number: {error}") from error
         if more <= 0 or self.credit + more > _MOST:
             raise ProtocolError(f"CREDIT of {more} bytes")
@@ -41,11 +47,11 @@ class Flow:
         """The peer sent so much. Raises ProtocolError when it had no credit left."""
         if self._allowed <= 0:
             raise ProtocolError("a stream went on without credit")
-        self._allowed -= size
+        self._allowed -= size + ELEMENT
 
     def consumed(self, size: int) -> int:
-        """So much was used up here; returns the credit to grant now, or 0 to wait until it is worth a frame."""
-        self._unreported += size
+        """An element of this size was used up here. Returns the credit to grant now, 0 when it is not worth a frame."""
+        self._unreported += size + ELEMENT
         if self._unreported * 2 < self._window:
             return 0
         grant, self._unreported = self._unreported, 0

@@ -47,10 +47,11 @@ def frame(kind: int, channel: int, payload: bytes = b"") -> bytes:
 class FrameCutter:
     """Bytes in, whole frames out; keeps only the beginning of the frame that is not whole yet.
 
-    A length above `limit` is refused from its header alone, before a byte of the payload is kept.
+    A length above `limit` is refused from its header alone, before a byte of the payload is kept; when frames stand
+    before it, they are given out first and `refused` is set, for one of them may raise the limit.
     """
 
-    __slots__ = ("_kept", "_needed", "_prefaced", "limit")
+    __slots__ = ("_kept", "_needed", "_prefaced", "limit", "refused")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -58,6 +59,8 @@ class FrameCutter:
         self._kept = bytearray()
         self._needed = 0  # of `_kept`, before it is worth looking at again
         self._prefaced = False
+        self.refused = False
+        "True when the next `feed`, even of nothing, would raise unless the limit is raised before."
 
     def feed(self, data: bytes) -> list[Frame]:
         """All frames that are whole now. Raises ProtocolError or LimitExceeded; after that the stream is useless."""
@@ -68,6 +71,7 @@ class FrameCutter:
                 return []
             data = bytes(self._kept)
             self._kept.clear()
+            self.refused = False
         start = 0 if self._prefaced else self._preface(data)
         if start < 0:
             return []
@@ -77,7 +81,11 @@ class FrameCutter:
         while body <= size:
             length, kind, channel = unpack(data, start)
             if length > limit:
-                raise LimitExceeded("a frame", got=length, limit=limit)
+                if not frames:
+                    raise LimitExceeded("a frame", got=length, limit=limit)
+                self.refused = True
+                self._keep(data, start, 9)
+                return frames
             end = body + length
             if end > size:
                 self._keep(data, start, 9 + length)

@@ -80,11 +80,15 @@ class GoAway(msgspec.Struct, array_like=True, frozen=True):
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.decode
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"What decoding bytes of others can raise; ValidationError is the first of them when the type was wrong."
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)
+"What encoding a value can raise that MessagePack cannot hold."
 
 
 def read(kind: type[Any], payload: bytes) -> Any:
     """Decode a control message. Raises ProtocolError when it is not one."""
     try:
         return msgspec.msgpack.decode(payload, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(f"not a valid {kind.__name__}: {error}") from error

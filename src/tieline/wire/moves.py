@@ -2,6 +2,7 @@
 
 `LINK` is the state both sides of a link share, whoever sends. `CHANNEL` is the state of one call. A frame that stands
 in neither is illegal and closes the link. PING, PONG and GOAWAY are legal in any open link and change nothing.
+`compiled` is what a session works with.
 """
 
 from enum import Enum
@@ -50,20 +51,17 @@ class ChannelState(Enum):
     "The answer is complete, or the caller gave up."
 
 
+# Either side may leave at any point of the opening, whoever's turn it is.
+_LEAVE = {(Side.CLIENT, Kind.GOAWAY): LinkState.CLOSED, (Side.SERVER, Kind.GOAWAY): LinkState.CLOSED}
+
 LINK: Final[dict[LinkState, dict[tuple[Side, Kind], LinkState]]] = {
-    LinkState.CLIENT_HELLO: {(Side.CLIENT, Kind.HELLO): LinkState.SERVER_HELLO},
-    LinkState.SERVER_HELLO: {
-        (Side.SERVER, Kind.HELLO): LinkState.CLIENT_AUTH,
-        (Side.SERVER, Kind.GOAWAY): LinkState.CLOSED,
-    },
-    LinkState.CLIENT_AUTH: {
-        (Side.CLIENT, Kind.AUTH): LinkState.SERVER_AUTH,
-        (Side.SERVER, Kind.GOAWAY): LinkState.CLOSED,
-    },
+    LinkState.CLIENT_HELLO: {**_LEAVE, (Side.CLIENT, Kind.HELLO): LinkState.SERVER_HELLO},
+    LinkState.SERVER_HELLO: {**_LEAVE, (Side.SERVER, Kind.HELLO): LinkState.CLIENT_AUTH},
+    LinkState.CLIENT_AUTH: {**_LEAVE, (Side.CLIENT, Kind.AUTH): LinkState.SERVER_AUTH},
     LinkState.SERVER_AUTH: {
+        **_LEAVE,
         (Side.SERVER, Kind.AUTH): LinkState.CLIENT_AUTH,
         (Side.SERVER, Kind.WELCOME): LinkState.OPEN,
-        (Side.SERVER, Kind.GOAWAY): LinkState.CLOSED,
     },
     LinkState.OPEN: {},  # from here on the channels decide
     LinkState.CLOSED: {},
@@ -119,6 +117,30 @@ CHANNEL: Final[dict[ChannelState, dict[tuple[Role, Kind], ChannelState]]] = {
 
 LINK_KINDS: Final = {Kind.PING, Kind.PONG, Kind.GOAWAY, Kind.EVENT}
 "Kinds of an open link that belong to no channel. EVENT goes to whoever subscribed."
+
+CHANNEL_KINDS: Final = frozenset(int(kind) for moves in CHANNEL.values() for _, kind in moves)
+"Kinds that may come late, when their channel is over already."
+
+
+class Moves:
+    """A channel state as one side sees it, with plain-integer tables; None: the channel is over."""
+
+    __slots__ = ("local", "name", "remote")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.local: dict[int, Moves | None] = {}
+        self.remote: dict[int, Moves | None] = {}
+
+
+def compiled(mine: Role) -> dict[ChannelState, Moves]:
+    """`CHANNEL` for the side that has this role."""
+    states = {state: Moves(state.name) for state in ChannelState}
+    for state, moves in CHANNEL.items():
+        for (role, kind), following in moves.items():
+            table = states[state].local if role is mine else states[state].remote
+            table[int(kind)] = None if following is ChannelState.CLOSED else states[following]
+    return states
 
 
 def mermaid() -> str:

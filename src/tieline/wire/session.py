@@ -13,36 +13,14 @@ from tieline.errors import LinkClosed, ProtocolError, TooLarge
 from tieline.limits import Limits
 from tieline.wire.flow import Flow
 from tieline.wire.frames import HEADER, PREFACE, FrameCutter, Kind
-from tieline.wire.messages import Call, GoAway, Hello, encode, read
-from tieline.wire.moves import CHANNEL, LINK, ChannelState, LinkState, Role, Side
+from tieline.wire.messages import UNREADABLE, Call, GoAway, Hello, encode, read
+from tieline.wire.moves import CHANNEL_KINDS, LINK, ChannelState, LinkState, Moves, Role, Side, compiled
 
 Event = tuple[int, int, "bytes | Call | GoAway | Hello"]
 "kind, channel, content: the decoded struct for HELLO, CALL and GOAWAY, else the payload."
 
 _CHANNELS = 1 << 32
-
-
-class _Moves:
-    """A channel state as one side sees it, with plain-integer tables: the compiled form of `CHANNEL`."""
-
-    __slots__ = ("local", "name", "remote")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.local: dict[int, _Moves | None] = {}
-        self.remote: dict[int, _Moves | None] = {}
-
-
-def _compile(mine: Role) -> dict[ChannelState, _Moves]:
-    compiled = {state: _Moves(state.name) for state in ChannelState}
-    for state, moves in CHANNEL.items():
-        for (role, kind), following in moves.items():
-            table = compiled[state].local if role is mine else compiled[state].remote
-            table[int(kind)] = None if following is ChannelState.CLOSED else compiled[following]
-    return compiled
-
-
-_AS_CALLER, _AS_CALLEE = _compile(Role.CALLER), _compile(Role.CALLEE)
+_AS_CALLER, _AS_CALLEE = compiled(Role.CALLER), compiled(Role.CALLEE)
 _CALLING, _CALLING_STREAM = _AS_CALLER[ChannelState.WAITING], _AS_CALLER[ChannelState.SENDING]
 _CALLED, _CALLED_STREAM = _AS_CALLEE[ChannelState.WAITING], _AS_CALLEE[ChannelState.SENDING]
 _CREDIT, _END = int(Kind.CREDIT), int(Kind.END)
@@ -75,6 +53,7 @@ class Session:
         "_peer_window",
         "_pinged",
         "closing",
+        "goodbye",
         "side",
         "state",
     )
@@ -83,9 +62,11 @@ class Session:
         self.side = side
         self.state = LinkState.CLIENT_HELLO
         self.closing = False
+        self.goodbye: GoAway | None = None
+        "What the peer said when it took its leave."
         self._limits = limits
         self._cutter = FrameCutter(limits.login_frame)
-        self._channels: dict[int, _Moves] = {}
+        self._channels: dict[int, Moves] = {}
         self._flows: dict[int, Flow] = {}
         self._last_local = -1 if side is Side.CLIENT else 0
         self._last_remote = 0 if side is Side.CLIENT else -1
@@ -127,9 +108,11 @@ class Session:
                 events.append(self._turn(kind, channel, payload))
             elif channel == 0:
                 self._link_level(kind, payload, events)
-            elif not self._is_past(channel):
+            elif kind not in CHANNEL_KINDS or not self._is_past(channel):
                 raise self._illegal(kind, f"on channel {channel}, which was never opened")
             # A frame of a channel that ended here first was on its way already: dropped.
+        if self._cutter.refused:  # too large, unless it was the WELCOME before it that raised the limit
+            events += self.receive(b"", now)
         return events
 
     def _called(self, channel: int, payload: bytes) -> Call:
@@ -138,7 +121,7 @@ class Session:
             raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
         try:
             call = _read_call(payload)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise ProtocolError(f"not a valid CALL: {error}") from error
         self._last_remote = channel
         self._channels[channel] = _CALLED_STREAM if call.streaming else _CALLED
@@ -158,7 +141,8 @@ class Session:
             self._peer_window = max(1, min(hello.window, 1 << 30))
             return kind, channel, hello
         if kind == _GOAWAY:
-            return kind, channel, read(GoAway, payload)
+            self.closing, self.goodbye = True, read(GoAway, payload)
+            return kind, channel, self.goodbye
         self._when_open()
         return kind, channel, payload
 
@@ -168,8 +152,8 @@ class Session:
         elif kind == _PING:
             self._out.append(_pack(len(payload), _PONG, 0) + payload)
         elif kind == _GOAWAY:
-            self.closing = True
-            events.append((kind, 0, read(GoAway, payload)))
+            self.closing, self.goodbye = True, read(GoAway, payload)
+            events.append((kind, 0, self.goodbye))
         elif kind != _PONG:
             raise self._illegal(kind, "on channel 0")
 
@@ -257,7 +241,7 @@ class Session:
         return self._flow(channel).credit if channel in self._channels else 0
 
     def consumed(self, channel: int, size: int) -> bool:
-        """`size` bytes of the peer's stream were used up. True when that sent CREDIT, in half-window steps."""
+        """An element of `size` bytes of the peer's stream was used up. True when that sent CREDIT (half a window)."""
         if channel not in self._channels:
             return False
         grant = self._flow(channel).consumed(size)
