@@ -111,3 +111,11 @@ async def test_a_crowd_is_published_at_most_once_in_each_pause(monkeypatch: pyte
     assert planned == [], "quiet again: no timer runs"
     presence.moved("lobby", "user0001", came=False)
     assert [value.count for value in presence.values] == [1, 1000, 999]
+
+
+async def test_only_people_are_news_not_their_links() -> None:
+    presence = Published(0)
+    for came in (True, True, False, True, False, False):
+        presence.moved("lobby", "ada", came)
+        await asyncio.sleep(0.001)
+    assert [value.here for value in presence.values] == [["ada"], []]

@@ -32,24 +32,32 @@ async def test_entering_shows_the_last_messages_and_then_what_comes(house: House
 
 
 async def test_nothing_is_lost_or_doubled_between_snapshot_and_events(house: House) -> None:
-    """Forty callers enter while two authors never stop."""
-    authors = [house.login("ada"), house.login("bob")]
-    talk = asyncio.gather(*(say(author, *(f"{author.identity.account} {n}" for n in range(400))) for author in authors))
+    """Thirty callers enter, one after every ten messages, while two authors never stop."""
+    said = 0
 
-    async def enter_after(turns: int) -> list[int]:
-        for _ in range(turns):
+    async def talk(name: str) -> None:
+        nonlocal said
+        author = house.login(name)
+        for n in range(150):
+            await say(author, f"{name} {n}")
+            said += 1
+
+    async def enter_after(many: int) -> list[int]:
+        while said < many:  # noqa: ASYNC110
             await asyncio.sleep(0)
         eve = house.login("eve")
         events = eve.subscribe("room/lobby")
         snapshot = await events.open("chat.enter", room="lobby", last=1000)
         positions = [m["position"] for m in snapshot["messages"]]
-        positions += [e.position for e in await hear(events, 800 - len(positions))]
+        assert snapshot["position"] == len(positions)
+        positions += [e.position for e in await hear(events, 300 - len(positions))]
         assert await silence(eve, events)
         return positions
 
-    for positions in await asyncio.gather(*(enter_after(turns) for turns in range(0, 400, 10))):
-        assert positions == list(range(1, 801))
-    await talk
+    entering = asyncio.gather(*(enter_after(many) for many in range(0, 300, 10)))
+    await asyncio.gather(talk("ada"), talk("bob"))
+    for positions in await entering:
+        assert positions == list(range(1, 301))
 
 
 @pytest.mark.parametrize("last", [0, 5])
