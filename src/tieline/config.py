@@ -6,7 +6,6 @@ from and what is accepted. Never makes folders or opens sockets.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -135,6 +134,15 @@ class Setting:
     def variable(self) -> str:
         return ENVIRONMENT_PREFIX + self.name.upper()
 
+    @property
+    def default_shown(self) -> str:
+        """The default in words."""
+        if self.default_text:
+            return self.default_text
+        if isinstance(self.default, bool):
+            return "on" if self.default else "off"
+        return " ".join(self.default) if self.kind.many else str(self.default)
+
     def parse(self, value: Any, origin: str, folder: Path) -> Any:
         """The value as the server uses it; ConfigError names `origin` ("the environment variable …")."""
         try:
@@ -213,6 +221,8 @@ def _from_file(file: Path | None, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -81,6 +80,19 @@ def write(name: str, profile: Profile) -> Path:
     return path
 
 
+def rename(name: str, new: str) -> None:
+    """Give a profile another name, replacing one that had it."""
+    try:
+        os.replace(path_of(name), path_of(new))
+    except OSError as error:
+        raise ConfigError("profile", f"{path_of(new)} cannot be written: {error.strerror}") from error
+
+
+def remove(name: str) -> None:
+    """Take a profile away, if it is there."""
+    path_of(name).unlink(missing_ok=True)
+
+
 def _refuse_if_shared(path: Path, mode: int) -> None:
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(
@@ -90,6 +102,8 @@ def _refuse_if_shared(path: Path, mode: int) -> None:
 
 
 def _decode(path: Path, content: bytes) -> Profile:
+    import tomllib
+
     try:
         values = tomllib.loads(content.decode())
     except ValueError as error:
