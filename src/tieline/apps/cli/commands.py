@@ -1,0 +1,70 @@
+"""The table of sub-commands. A command's file is imported when it is used, so a cold start stays fast."""
+
+from importlib import import_module
+
+import click
+
+from tieline.version import __version__
+
+# Command -> the module here that defines it under its own name; in the order `tieline --help` shows.
+COMMANDS = {
+    "serve": "serve",
+    "join": "join",
+    "chat": "chat",
+    "say": "say",
+    "tail": "tail",
+    "rooms": "rooms",
+    "who": "who",
+    "call": "call",
+    "methods": "methods",
+    "invite": "invite",
+    "accounts": "accounts",
+    "revoke": "revoke",
+    "password": "password",
+    "status": "status",
+    "doctor": "doctor",
+    "completion": "completion",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(import_module(f"{__package__}.{module}"), module)
+        assert isinstance(command, click.Command)
+        return command
+
+
+def examples(*lines: str) -> str:
+    """An epilog for --help that keeps these lines as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+EPILOG = examples(
+    "tieline serve                      start a server here",
+    "tieline join TICKET                be known to a server elsewhere",
+    "tieline chat                       talk in the lobby",
+    "tieline say lobby 'build is green' from a script",
+    "tieline tail lobby -f              watch",
+    "tieline COMMAND --help             more, with examples",
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="tieline %(version)s")
+def tieline() -> None:
+    """Rooms to talk in and typed functions to call, on one server on one port.
+
+    A command talks to the server on this machine if one runs for you, else to the one you joined.
+    """

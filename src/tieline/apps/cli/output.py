@@ -1,0 +1,97 @@
+"""What commands print: data on stdout, talk on stderr. Whatever others wrote passes through `safe_text` here."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from tieline.wire.safe_text import safe_json, safe_lines, safe_text
+
+
+def note(text: str) -> None:
+    """A sentence to the person at the keyboard."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any, *, pretty: bool = False) -> None:
+    """One JSON document; on one line unless `pretty`. Bytes become base64 and times ISO 8601."""
+    import msgspec
+
+    document = msgspec.json.encode(value)
+    if pretty:
+        document = msgspec.json.format(document, indent=2)
+    click.echo(safe_json(document.decode()))
+
+
+def print_table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> None:
+    """Columns aligned by width; those named in `right` to the right. The last column is as long as it is."""
+    for line in table(rows, heads, right=right):
+        click.echo(line)
+
+
+def table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> list[str]:
+    """The lines of such a table, its heads first."""
+    cells = [list(heads), *([safe_text(str(cell)) for cell in row] for row in rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(heads))]
+    return [
+        "  ".join(_pad(cell, size, head in right) for cell, size, head in zip(row, widths, heads, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def width(text: str) -> int:
+    """Columns the text takes on a terminal: East Asian wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(
+        0 if unicodedata.combining(char) or char in "\u200c\u200d\ufe0f" else 2 if _is_wide(char) else 1
+        for char in text
+    )
+
+
+def _is_wide(char: str) -> bool:
+    import unicodedata
+
+    return unicodedata.east_asian_width(char) in "WF"
+
+
+def _pad(cell: str, size: int, right: bool) -> str:
+    space = " " * (size - width(cell))
+    return space + cell if right else cell + space
+
+
+def size(count: float) -> str:
+    """Bytes as people read them: 999 B, 1.2 KiB, 34 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def age(seconds: float) -> str:
+    """A span of time as people read it: 5 s, 3 min, 2 h 10 min, 4 d 3 h."""
+    whole = int(max(seconds, 0))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min"
+    return f"{days} d {hours % 24} h"
+
+
+def clock(at: int, *, short: bool = False) -> str:
+    """A server's time (unix ms) in this machine's zone."""
+    return time.strftime("%H:%M" if short else "%Y-%m-%d %H:%M:%S", time.localtime(at / 1000))
+
+
+def message_lines(at: int, by: str, text: str, *, short: bool = False) -> list[str]:
+    """A message as lines for a terminal. Its further lines are indented, so that none can pass for another message."""
+    first, *more = safe_lines(text)
+    head = f"{clock(at, short=short)} "
+    return [f"{head}{click.style(safe_text(by), bold=True)}: {first}", *(f"{' ' * len(head)}| {line}" for line in more)]

@@ -1,0 +1,44 @@
+"""Tables, times and messages as a person reads them."""
+
+import time
+
+import pytest
+
+from tieline.apps.cli import output
+
+
+def test_columns_line_up_even_with_wide_letters() -> None:
+    lines = output.table([["ada", 3], ["日本", 1200]], ("NAME", "UNREAD"), right=("UNREAD",))
+    assert lines == ["NAME  UNREAD", "ada        3", "日本    1200"]
+
+
+def test_a_cell_cannot_break_its_row() -> None:
+    assert output.table([["a\nb\x1b[2J"]], ("NAME",)) == ["NAME", "a␊b␛[2J"]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 20, "10 MiB"), (3 << 40, "3.0 TiB")]
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert output.size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(-1, "0 s"), (59.9, "59 s"), (3599, "59 min"), (7800, "2 h 10 min"), (180_000, "2 d 2 h")]
+)
+def test_ages(seconds: float, shown: str) -> None:
+    assert output.age(seconds) == shown
+
+
+def test_a_message_of_several_lines_cannot_pass_for_several_messages() -> None:
+    at = int(time.mktime((2026, 11, 20, 22, 1, 5, 0, 0, -1)) * 1000)
+    lines = output.message_lines(at, "eve", "hi\n22:02 ada: I agree\x1b[A", short=True)
+    assert [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in lines] == [
+        "22:01 eve: hi",
+        "      | 22:02 ada: I agree␛[A",
+    ]
+
+
+def test_json_is_one_line_with_bytes_and_without_anything_that_acts(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"text": "grün \u202e\x9b", "data": b"\x00\xff"})
+    assert capsys.readouterr().out == '{"text":"grün \\u202e\\u009b","data":"AP8="}\n'
