@@ -1,0 +1,87 @@
+"""From a ticket to a profile. The ticket is used up only when the key is safely on this machine's disk.
+
+The new key is written first, as a profile beside the final one; then it is enrolled; then the profile is renamed. Cut
+off in between, there is a key that can still be used or one nobody knows, never an enrolled key that was lost.
+"""
+
+import asyncio
+import re
+import secrets
+import socket
+from contextlib import AsyncExitStack
+
+from tieline import profiles
+from tieline.errors import ConfigError, LinkClosed, LoginError
+from tieline.profiles import Profile
+from tieline.transports.address import Address, parse
+
+from .session import open_client
+from .target import Target
+
+PENDING = ".joining"
+
+
+async def enrol(ticket: str, device: str | None, name: str, timeout: float) -> Profile:
+    """Enrol this machine and write its profile. Raises ConfigError, LoginError, CallError, LinkError."""
+    address = read_ticket(ticket)
+    _spare_other(name, address)
+    from tieline.login.credential import new_key
+
+    profile = Profile(
+        address=f"tls://{address.where}",
+        account=address.account,
+        device=device or default_device(),
+        key=new_key(),
+        pin=address.pin,
+    )
+    pending = name + PENDING
+    profiles.write(pending, profile)
+    try:
+        await _enrol(ticket, profile, timeout)
+    except BaseException:
+        profiles.remove(pending)
+        raise
+    profiles.rename(pending, name)
+    return profile
+
+
+def read_ticket(text: str) -> Address:
+    """The ticket, or a ConfigError that says what it is instead."""
+    address = parse(text)
+    if address.scheme != "tieline" or not address.secret:
+        raise ConfigError(
+            "ticket", "this is an address, but no ticket; one ends in #… (was it quoted? a shell cuts it at the '#')"
+        )
+    return address
+
+
+def default_device() -> str:
+    """This machine's name, as far as it can be a device's."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname().partition(".")[0]).strip(".-_")
+    return name[:64] or "device"
+
+
+def _spare_other(name: str, address: Address) -> None:
+    known = profiles.read(name)
+    if known is None or (known.account == address.account and parse(known.address).where == address.where):
+        return
+    held = f"{known.account} at {parse(known.address).where}"
+    raise ConfigError("profile", f"{name!r} exists already ({held}); choose another with --profile NAME")
+
+
+async def _enrol(ticket: str, profile: Profile, timeout: float) -> None:
+    from tieline.login.scram import KEY_ITERATIONS, make_verifier
+
+    verifier = await asyncio.to_thread(make_verifier, profile.key, KEY_ITERATIONS, secrets.token_bytes)
+    async with AsyncExitStack() as stack:
+        client = await open_client(stack, Target(ticket), timeout)
+        try:
+            await client.call("accounts.enrol", timeout=timeout, device=profile.device, verifier=verifier)
+            return
+        except LinkClosed:
+            pass  # the answer was lost, not necessarily the enrolment: the key itself can tell
+    async with AsyncExitStack() as stack:
+        try:
+            await open_client(stack, Target(profile.address, profile), timeout)
+        except LoginError:
+            raise LinkClosed("the connection was lost before the device was enrolled; try again") from None
