@@ -1,0 +1,39 @@
+"""`tieline accounts`: who may use the server, with which devices."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from .commands import examples
+from .options import Where, json_option, server_options
+from .output import clock, print_json, print_table
+from .session import ask, run
+
+
+@click.command(epilog=examples("tieline accounts", "tieline accounts --json | jq -r '.[].account'"))
+@server_options
+@json_option
+def accounts(where: Where, as_json: bool) -> None:
+    """List accounts, devices and open tickets."""
+    answer = run(ask(where, "accounts.list"))
+    if as_json:
+        print_json(answer, pretty=True)
+        return
+    print_table(
+        (row for account in answer for row in _rows(account)), ("ACCOUNT", "DEVICE OR TICKET", "MAY", "SINCE", "")
+    )
+
+
+def _rows(account: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    ended = f"revoked {clock(account['revoked'])}" if account.get("revoked") else ""
+    yield account["account"], "", _may(account), clock(account["created"]), ended
+    for device in account.get("devices", ()):
+        yield "", device["name"], _may(device), clock(device["created"]), ""
+    for ticket in account.get("tickets", ()):
+        until = f"good until {clock(ticket['expires'])}"
+        yield "", f"ticket {ticket['id']}", _may(ticket), "", until
+
+
+def _may(record: dict[str, Any]) -> str:
+    return ",".join(sorted(record.get("scopes", ())))
