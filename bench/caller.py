@@ -9,12 +9,13 @@ import json
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
 
 from . import peers
 from .certificate import Certificate
-from .processes import cpu_seconds
+from .processes import apart, cpu_seconds
 
 NAME, GREETING = "Ada", "hello Ada"
 
@@ -122,13 +123,18 @@ def main() -> None:
     peer = peers.named(peers.CALLS, args.name).load()
     plan = Plan(**json.loads(args.plan))
     tls = Certificate.at(plan.tls).client_context() if plan.tls else None
-    if getattr(peer, "BLOCKING", False):
-        figures = drive_threads(peer, plan, tls)
-    else:
-        import uvloop
-
-        figures = uvloop.run(drive(peer, plan, tls))
+    alone = plan.connections * plan.in_flight == 1
+    with apart(plan.pids) if alone else nullcontext():
+        figures = measure(peer, plan, tls)
     print(json.dumps(figures), flush=True)
+
+
+def measure(peer: ModuleType, plan: Plan, tls: object) -> dict[str, float]:
+    if getattr(peer, "BLOCKING", False):
+        return drive_threads(peer, plan, tls)
+    import uvloop
+
+    return uvloop.run(drive(peer, plan, tls))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ class Crowd:
         self.sockets: dict[int, socket.socket] = {}
         self.sent = 0
         "Messages."
+        self.told = b""
+        "The newest that was not for a subscriber: when a server closes, it may say why."
 
     def gather(self) -> None:
         """Connect and subscribe everybody, then read away what the handshakes left behind."""
@@ -70,11 +72,13 @@ class Crowd:
             except (BlockingIOError, ssl.SSLWantReadError):
                 continue
             if not count:
-                raise ConnectionError("the server closed a connection")
+                raise ConnectionError(f"the server closed a connection; last it told the publisher: {self.told!r}")
             if fd in got:
                 got[fd] += count
                 total += count
-            elif not got:
+                continue
+            self.told = bytes(buffer[: min(count, 200)])
+            if not got:
                 total += count  # still gathering
         return total
 
