@@ -6,6 +6,7 @@ async with tieline.connect("tcp://127.0.0.1:7788") as peer:
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -83,6 +84,16 @@ class Client(Peer):
                     await gone.wait()
         if self._feeds is not None:
             self._feeds.link_lost(LinkClosed(reason), comes_back=False)
+
+    def disown(self) -> None:
+        """In a forked child: forget the link without a word on it, for it belongs to the parent."""
+        self._closing, self._redialling = True, None
+        link, self._link = self._link, None
+        transport = link.stream.transport if link is not None else None
+        if transport is not None:
+            # Nothing that still runs here can then write to it, and the link ends when the parent ends it.
+            with open(os.devnull, "r+b") as nowhere:
+                os.dup2(nowhere.fileno(), transport.get_extra_info("socket").fileno())
 
     def ended(self, error: LinkError) -> None:
         self._linked_event.clear()

@@ -24,6 +24,8 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
         self._leave: asyncio.Event
+        self.disown: set[Callable[[], None]] = set()
+        "Called in a forked child: let go of what the parent has open, without a word to anybody."
         self._over = ""  # why nothing runs here any more
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="tieline.sync", daemon=True)
@@ -77,9 +79,17 @@ class LoopThread:
             self._over = "the program is ending"
             self._thread.join(_STOPPING)
 
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """What runs there now."""
+        return asyncio.all_tasks(self._loop)
+
     def left_behind(self) -> None:
         """This is a forked child: the thread exists in the parent only."""
         self._over = "this client was opened before a fork and belongs to the parent; connect again in the child"
+        for task in self.tasks():
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio.gather does
+        for action in self.disown:
+            action()
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
@@ -94,7 +104,7 @@ class LoopThread:
 
 _lock = threading.Lock()
 _shared: LoopThread | None = None
-_left: list[LoopThread] = []  # kept, because the end of such a loop would close what the parent uses
+_left: list[Any] = []  # of the parent; kept, because their end would touch what the parent uses
 
 
 def shared() -> LoopThread:
@@ -107,7 +117,18 @@ def shared() -> LoopThread:
         return _shared
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    # The child loses the thread and with it the last reference to its tasks, whose ends would then run there.
+    if _shared is not None:
+        _left.append(_shared.tasks())
+
+
+def _after_fork_in_parent() -> None:
+    if _shared is not None:
+        _left.pop()
+
+
+def _after_fork_in_child() -> None:
     global _shared, _lock
     _lock = threading.Lock()  # another thread may have held it
     if _shared is not None:
@@ -124,4 +145,4 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -64,7 +64,7 @@ def connect(
     )
     opened: Future[asynchronous.Client] = Future()
     leave = asyncio.Event()
-    held = thread.submit(_hold(context, opened, leave))
+    held = thread.submit(_hold(thread, context, opened, leave))
     try:
         yield Client(thread, opened.result())
     finally:
@@ -77,6 +77,7 @@ def connect(
 
 
 async def _hold(
+    thread: LoopThread,
     context: AbstractAsyncContextManager[asynchronous.Client],
     opened: "Future[asynchronous.Client]",
     leave: asyncio.Event,
@@ -84,9 +85,13 @@ async def _hold(
     """Keep the client open until told to leave, or until this task is cancelled, which is how a program ends."""
     try:
         async with context as client:
-            if opened.set_running_or_notify_cancel():
-                opened.set_result(client)
-                await leave.wait()
+            thread.disown.add(client.disown)
+            try:
+                if opened.set_running_or_notify_cancel():
+                    opened.set_result(client)
+                    await leave.wait()
+            finally:
+                thread.disown.discard(client.disown)
     except asyncio.CancelledError:
         if not opened.done():
             opened.set_exception(LinkClosed("the program is ending"))

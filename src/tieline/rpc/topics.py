@@ -140,21 +140,27 @@ class Topic:
 
     def resume(self, subscriber: Subscriber) -> None:
         """Its socket has drained, or it is new: go on from its position."""
-        if subscriber in self._current or subscriber.catching_up is not None:
+        if subscriber.catching_up is not None:
+            return
+        if subscriber in self._current:
+            self._plan_pump(subscriber)  # it may have been rewound
             return
         if subscriber.position + 1 < self._first and self._read is not None:
             task = asyncio.get_running_loop().create_task(self._catch_up(subscriber, self._read))
             subscriber.catching_up = task
             return
         self._current.add(subscriber)
-        if subscriber.position < self.position and not self._pump_planned:
-            self._pump_planned = True
-            asyncio.get_running_loop().call_soon(self._planned_pump)
+        self._plan_pump(subscriber)
 
     def __repr__(self) -> str:
         return f"<Topic {self.name} at {self.position} subscribers={len(self.subscribers)}>"
 
     # -- sending -------------------------------------------------------------------------------------------------
+
+    def _plan_pump(self, subscriber: Subscriber) -> None:
+        if subscriber.position < self.position and not self._pump_planned:
+            self._pump_planned = True
+            asyncio.get_running_loop().call_soon(self._planned_pump)
 
     def _planned_pump(self) -> None:
         self._pump_planned = False
