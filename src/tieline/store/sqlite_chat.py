@@ -18,7 +18,8 @@ class SqliteChat(Database):
         size = weight(text)
         if self._waiting + size > self._limits.commit_queue:
             raise Overloaded("too many messages wait for the server's disk; try again in a moment")
-        _check_storable(room, by, text, id)
+        if not (text.isascii() and id.isascii() and room.isascii() and by.isascii()):
+            _check_storable(room, by, text, id)
         future: asyncio.Future[Posted] = self._loop.create_future()
         self._writer_or_refuse().put(Post(room, by, text, id, at, future))
         self._waiting += size
@@ -66,9 +67,8 @@ class SqliteChat(Database):
 
 def _check_storable(*texts: str) -> None:
     """Half a surrogate pair is no character; it must not reach a batch, where it would fail its neighbours."""
-    for text in texts:
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                raise InvalidArgument("text must be Unicode without lone surrogates") from None
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument("text must be Unicode without lone surrogates") from None
