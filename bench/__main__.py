@@ -24,6 +24,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by SIGTERM"))
     allow_many_files()
     RESULTS.mkdir(exist_ok=True)
+    if (load := os.getloadavg()[0]) > 0.3:
+        print(f"this machine is busy (load {load:.1f}): expect wide brackets, and trust ratios only")
     contests: list[Contest] = []
     with tempfile.TemporaryDirectory(prefix="tieline-bench-", dir=args.disk) as folder:
         # ngircd and mosquitto drop root and must still read their configuration here.
@@ -82,6 +84,7 @@ def finish(contests: list[Contest], setup: Setup) -> None:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": os.cpu_count(),
+        "load": os.getloadavg(),
         "rounds": setup.rounds,
         "seconds": setup.seconds,
         "quick": setup.quick,
