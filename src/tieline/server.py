@@ -30,7 +30,7 @@ from tieline.limits import DEFAULT, Limits
 from tieline.link.handover import Farewell
 from tieline.link.listener import Listener, Opening, Routes, listen
 from tieline.login.accounts import Accounts
-from tieline.login.identity import Via
+from tieline.login.identity import Identity, Via
 from tieline.login.server import ANONYMOUS, ServerLogin
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
@@ -120,13 +120,20 @@ class Server:
     async def door(self, name: str, password: str | None, address: str, via: Via = "lines") -> Peer:
         """A peer for somebody who came by a door with a name and maybe a password. Raises LoginError."""
         if password is not None:
-            identity = await self.accounts.verify_password(name, password, via, address)
+            identity = await self.accounts.verify_password(name, password, address, via)
         else:
             guest = ServerLogin(self.accounts, "tcp", None, uid_is_ours=False, address=address, guests=self._guests)
             _, identity_or_none = await guest.step(ANONYMOUS, name.encode())
             assert identity_or_none is not None
             identity = msgspec.structs.replace(identity_or_none, via=via)
-        return self._reception.door(identity)
+        return self.admit(identity)
+
+    def admit(self, identity: Identity, handlers: Handlers | None = None) -> Peer:
+        """The caller's end of a link within this process, logged in as `identity`; the caller closes it.
+
+        For doors, which have proven who it is, and for tests. `handlers` are what the server may call there.
+        """
+        return self._reception.door(identity, handlers)
 
     # -- starting ------------------------------------------------------------------------------------------------
 

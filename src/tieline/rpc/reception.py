@@ -59,7 +59,7 @@ class Reception:
         task.add_done_callback(self._arriving.discard)
         return Stream(link, high_water=self._limits.send_buffer, binding=self._binding)
 
-    def door(self, identity: Identity) -> Peer:
+    def door(self, identity: Identity, handlers: Handlers | None = None) -> Peer:
         """The client's end of a link within this process, logged in as `identity`: what a door speaks through."""
         turns = Turns()
         near = FrameLink(Side.CLIENT, self._limits, turns)
@@ -68,7 +68,7 @@ class Reception:
         near.session.skip_login()
         far.session.skip_login()
         self._seat(far, identity)
-        peer = Peer(self._limits, Handlers(), identity)
+        peer = Peer(self._limits, handlers if handlers is not None else Handlers(), identity)
         peer.use(near)
         return peer
 
