@@ -31,7 +31,7 @@ from tieline.link.handover import Farewell
 from tieline.link.listener import Listener, Opening, Routes, listen
 from tieline.login.accounts import Accounts
 from tieline.login.identity import Identity, Via
-from tieline.login.server import ANONYMOUS, ServerLogin
+from tieline.login.server import ServerLogin
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
@@ -122,10 +122,7 @@ class Server:
         if password is not None:
             identity = await self.accounts.verify_password(name, password, address, via)
         else:
-            guest = ServerLogin(self.accounts, "tcp", None, uid_is_ours=False, address=address, guests=self._guests)
-            _, identity_or_none = await guest.step(ANONYMOUS, name.encode())
-            assert identity_or_none is not None
-            identity = msgspec.structs.replace(identity_or_none, via=via)
+            identity = await self.accounts.guest(name, self._guests, address, via)
         return self.admit(identity)
 
     def admit(self, identity: Identity, handlers: Handlers | None = None) -> Peer:
@@ -138,9 +135,10 @@ class Server:
     # -- starting ------------------------------------------------------------------------------------------------
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        store = await stack.enter_async_context(SqliteStore(self._data or ":memory:"))
+        store = await stack.enter_async_context(SqliteStore(self._data or ":memory:", limits=self.limits))
         self.certificate = await asyncio.to_thread(self._load_certificate)
         self.accounts = Accounts(store)
+        await self.accounts.start()
         self._install_services(store)
         self._reception = Reception(
             self.limits,
