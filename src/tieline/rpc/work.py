@@ -97,7 +97,8 @@ class Work:
         fault = _fault(error)
         if fault.code == InternalError.code and not isinstance(error, InternalError):
             log.error("%s called by %s failed", method, self._peer.identity, exc_info=error)
-        if self._peer.session.send(_ERROR, channel, _encode(fault)):
+        # A caller who is gone needs no answer.
+        if self._peer.link is not None and self._peer.session.send(_ERROR, channel, _encode(fault)):
             self._peer.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
