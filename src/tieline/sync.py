@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from tieline import client as asynchronous
@@ -109,6 +109,7 @@ class Client:
         self._thread = thread
         self._client = client
 
+    # Not `returns: Any` in one: a mistake in the type of the answer would then find an overload that allows it.
     @overload
     def call(
         self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: type[T], **params: Any
@@ -116,7 +117,12 @@ class Client:
 
     @overload
     def call(
-        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: Any = ..., **params: Any
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: UnionType, **params: Any
+    ) -> Any: ...
+
+    @overload
+    def call(
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: None = ..., **params: Any
     ) -> Any: ...
 
     def call(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
+from types import UnionType
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -39,6 +40,7 @@ class Caller:
         self._deadlines: Deadlines | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    # Not `returns: Any` in one: a mistake in the type of the answer would then find an overload that allows it.
     @overload
     async def call(
         self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: type[T], **params: Any
@@ -46,7 +48,12 @@ class Caller:
 
     @overload
     async def call(
-        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: Any = ..., **params: Any
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: UnionType, **params: Any
+    ) -> Any: ...
+
+    @overload
+    async def call(
+        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: None = ..., **params: Any
     ) -> Any: ...
 
     async def call(

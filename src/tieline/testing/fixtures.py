@@ -1,4 +1,4 @@
-"""Fixtures for pytest with pytest-asyncio. A conftest.py asks for them: `pytest_plugins = ["tieline.testing.fixtures"]`."""
+"""Fixtures for pytest with pytest-asyncio. In conftest.py: `pytest_plugins = ["tieline.testing.fixtures"]`."""
 
 from collections.abc import AsyncIterator
 
