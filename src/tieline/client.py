@@ -217,7 +217,7 @@ async def connect(
     try:
         await client.open()
     except TimeoutError:
-        raise DialFailed(str(where), "no answer in time") from None
+        raise DialFailed(where.where, "no answer in time") from None
     try:
         yield client
     finally:
