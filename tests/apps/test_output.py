@@ -24,7 +24,8 @@ def test_sizes(count: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(-1, "0 s"), (59.9, "59 s"), (3599, "59 min"), (7800, "2 h 10 min"), (180_000, "2 d 2 h")]
+    ("seconds", "shown"),
+    [(-1, "0 s"), (59.9, "59 s"), (3599, "59 min"), (7200, "2 h"), (7800, "2 h 10 min"), (180_000, "2 d 2 h")],
 )
 def test_ages(seconds: float, shown: str) -> None:
     assert output.age(seconds) == shown

@@ -30,6 +30,7 @@ class Conversation:
         self.room = ""
         self.over = False
         self._following: list[asyncio.Task[None]] = []
+        self._read = 0
         self._here: set[str] | None = None
 
     async def run(self, room: str) -> None:
@@ -52,6 +53,7 @@ class Conversation:
         self.room = room
         self._here = None
         self.screen.prompt = f"{safe_text(room)}> "
+        self._read = snapshot["position"]
         self._introduce(snapshot)
         self._follow(self._messages(subscription))
         self._follow(self._presence(room))
@@ -96,6 +98,7 @@ class Conversation:
         try:
             async for event in subscription:
                 self.show(event.value)
+                self._read = event.position
         except TielineError as error:
             self.tell(f"nothing more comes from {self.room}: {error}")
 
@@ -116,7 +119,11 @@ class Conversation:
             self.tell(f"{name} left")
 
     async def _leave(self) -> None:
+        """Stop following the room, and note how far it was read."""
         following, self._following = self._following, []
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
+        if self._read and self.client.is_open:
+            with suppress(TielineError):  # what was read is shown as unread once more: no harm
+                await self.client.call("chat.read", timeout=1.0, room=self.room, position=self._read)

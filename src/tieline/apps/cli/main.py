@@ -1,12 +1,14 @@
 """The entry point: runs a command, and turns however it ended into one sentence on stderr and an exit code."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
 
 import click
 
+from tieline.errors import DialFailed
 from tieline.wire.safe_text import safe_text
 
 from .commands import tieline
@@ -58,6 +60,8 @@ def complain(error: BaseException) -> None:
 
 def sentence(error: BaseException) -> str:
     """What to tell a person about an error that a command may meet."""
+    if isinstance(error, DialFailed):
+        return f"{str(error).rstrip('.')} (`tieline doctor {shlex.quote(error.address)}` finds out more)"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__

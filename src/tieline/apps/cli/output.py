@@ -81,8 +81,8 @@ def age(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     if hours < 24:
-        return f"{hours} h {minutes % 60} min"
-    return f"{days} d {hours % 24} h"
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
 
 
 def clock(at: int, *, short: bool = False) -> str:

@@ -1,11 +1,13 @@
 """`tieline rooms`: which rooms there are, and what is unread in them."""
 
+from typing import Any
+
 import click
 
 from .commands import examples
 from .options import Where, json_option, server_options
 from .output import clock, print_json, print_table
-from .session import ask, run
+from .session import run, session
 
 
 @click.command(epilog=examples("tieline rooms", "tieline rooms --json | jq -r '.[] | select(.unread > 0) | .name'"))
@@ -13,8 +15,7 @@ from .session import ask, run
 @json_option
 def rooms(where: Where, as_json: bool) -> None:
     """List the rooms, with unread counts."""
-    answer = run(ask(where, "chat.rooms"))
-    found = answer["rooms"] if isinstance(answer, dict) else answer
+    found = run(_rooms(where))
     if as_json:
         print_json(found, pretty=True)
         return
@@ -32,3 +33,14 @@ def rooms(where: Where, as_json: bool) -> None:
         ("ROOM", "UNREAD", "MESSAGES", "LAST", "TOPIC"),
         right=("UNREAD", "MESSAGES"),
     )
+
+
+async def _rooms(where: Where) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async with session(where) as client:
+        while True:
+            after = found[-1]["name"] if found else ""
+            page = await client.call("chat.rooms", timeout=where.timeout, after=after)
+            found += page["rooms"]
+            if page["end"] or not page["rooms"]:
+                return found

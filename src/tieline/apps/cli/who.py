@@ -6,7 +6,7 @@ from tieline.wire.safe_text import safe_text
 
 from .commands import examples
 from .options import Where, json_option, server_options
-from .output import print_json
+from .output import note, print_json
 from .session import ask, run
 
 
@@ -25,3 +25,6 @@ def who(where: Where, room: str, as_json: bool) -> None:
         return
     for name in answer["here"]:
         click.echo(safe_text(name))
+    unnamed = answer["count"] - len(answer["here"])
+    if unnamed or not answer["here"]:
+        note(f"and {unnamed} more" if unnamed else f"Nobody is in {room}.")

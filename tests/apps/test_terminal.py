@@ -1,0 +1,121 @@
+"""Talking at a real terminal: a pseudo-terminal with somebody typing at its other end."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import Person, Serve, Serving
+
+CTRL_C, CTRL_D = b"\x03", b"\x04"
+
+
+class Terminal:
+    """A terminal of 80 columns, and what has been shown on it."""
+
+    def __init__(self, person: Person, *arguments: str) -> None:
+        self.master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.shown = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tieline", *arguments],
+            env={**person.environment, "TERM": "xterm"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # makes it the controlling terminal
+        )
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def wait_for(self, pattern: str) -> str:
+        """Read until what was shown since the last such call matches; what was shown up to there."""
+        deadline = time.monotonic() + 30
+        while not (match := re.search(pattern, self.shown)):
+            assert time.monotonic() < deadline, f"{pattern!r} is not in {self.shown!r}"
+            if select.select([self.master], [], [], 0.5)[0]:
+                self.shown += os.read(self.master, 4096).decode()
+        seen, self.shown = self.shown[: match.end()], self.shown[match.end() :]
+        return seen
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal(server: Serving, owner: Person) -> Iterator[Terminal]:
+    opened = Terminal(owner, "chat")
+    yield opened
+    opened.close()
+
+
+def test_what_is_half_typed_survives_what_comes_in(terminal: Terminal, owner: Person) -> None:
+    terminal.wait_for(r"lobby> $")
+    terminal.type(b"half a tho")
+    terminal.wait_for(r"lobby> half a tho$")
+    owner.out("say", "lobby", "excuse me")
+    seen = terminal.wait_for(r"lobby> half a tho$")
+    # The prompt's line is cleared, the message takes it, and the prompt comes back below.
+    assert re.search(r"\r\x1b\[K\d\d:\d\d .*excuse me\r\n.*lobby> half a tho$", seen, re.DOTALL)
+    terminal.type(b"ught\x7ft\r")
+    assert re.search(r"half a thought\r\n", terminal.wait_for(r"half a thought\r\n.*lobby> $"))
+    assert owner.out("tail", "lobby", "-n", "1").endswith(": half a thought\n")
+
+
+def test_ctrl_d_leaves_and_gives_the_terminal_back(terminal: Terminal) -> None:
+    terminal.wait_for(r"lobby> $")
+    assert termios.tcgetattr(terminal.slave)[3] & (termios.ICANON | termios.ECHO) == 0
+    terminal.type(CTRL_D)
+    assert terminal.process.wait(30) == 0
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+def test_ctrl_c_leaves_without_a_traceback(terminal: Terminal) -> None:
+    terminal.wait_for(r"lobby> $")
+    terminal.type(b"never sent" + CTRL_C)
+    assert terminal.process.wait(30) == 130
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+    terminal.wait_for(r"\r\x1b\[K")
+    assert "Traceback" not in terminal.shown
+
+
+def test_commands_are_typed_after_a_slash(terminal: Terminal, owner: Person) -> None:
+    terminal.wait_for(r"lobby> $")
+    terminal.type(b"/help\r")
+    terminal.wait_for(r"/quit +leave")
+    terminal.type(b"/join attic\r")
+    terminal.wait_for(r"attic> $")
+    owner.out("say", "lobby", "not for the attic")
+    owner.out("say", "attic", "for the attic")
+    assert "not for" not in terminal.wait_for(r"for the attic\r\n")
+    terminal.type(b"/topic dust\r/who\r")
+    terminal.wait_for(r"attic: dust")
+    terminal.wait_for(r"here: \w+")
+    terminal.type(b"/quit\r")
+    assert terminal.process.wait(30) == 0
+
+
+def test_a_lost_server_is_told_and_what_was_typed_is_sent_when_it_is_back(
+    terminal: Terminal, server: Serving, serve: Serve, owner: Person
+) -> None:
+    terminal.wait_for(r"lobby> $")
+    server.stop()
+    terminal.wait_for(r"trying again")
+    terminal.type(b"are you back?\r")
+    serve()
+    terminal.wait_for(r": are you back\?\r\n")
+    assert owner.out("tail", "lobby").count("are you back?") == 1
