@@ -148,7 +148,7 @@ class Client(Peer):
         self._final = error
         self._linked_event.set()
         if self._feeds is not None:
-            self._feeds.link_lost(LinkClosed(str(error)), comes_back=False)
+            self._feeds.link_lost(error, comes_back=False)
 
     async def _linked(self, timeout: float | None) -> FrameLink:
         try:

@@ -81,9 +81,12 @@ class Caller:
             except TypeError as error:
                 return await self._call_with_stream(method, timeout, returns, params, error)
             channel = link.session.call(payload)
-            link.flush_soon()
             future: asyncio.Future[Any] = self._loop.create_future()
             self._replies[channel] = (future, _decode_any if returns is Any else _decoder(returns), method)
+            if len(self._replies) == 1:
+                link.flush()  # a single call gains nothing by waiting for others to go with
+            else:
+                link.flush_soon()
             if timeout is not None:
                 self.watch(channel, timeout)
             try:

@@ -199,7 +199,7 @@ class Feeds:
             del self._by_topic[topic]
             self._tell("topics.unsubscribe", topic)
 
-    def link_lost(self, error: LinkError, *, comes_back: bool) -> None:
+    def link_lost(self, error: TielineError, *, comes_back: bool) -> None:
         if not comes_back:
             lost, self._by_topic = self._by_topic, {}
             for subscriptions in lost.values():
