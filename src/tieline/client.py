@@ -85,6 +85,8 @@ class Client(Peer):
         if self._feeds is not None:
             self._feeds.link_lost(LinkClosed(reason), comes_back=False)
 
+    # -- for the rest of Tieline ---------------------------------------------------------------------------------
+
     def disown(self) -> None:
         """In a forked child: forget the link without a word on it, for it belongs to the parent."""
         self._closing, self._redialling = True, None

@@ -1,0 +1,179 @@
+"""What the documents tell people to type is typed here, and what they say comes out comes out.
+
+`console` blocks are run command by command in a folder with a server of its own; in the expected output `…` stands for
+anything. A command that ends in `&` runs on until the document is done. Python blocks are files of docs/examples.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PAGES = ["README.md", "docs/howto/run-a-server.md", "docs/protocol.md"]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def commands(block: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console block, and what it should print."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def matches(expected: str, got: str) -> bool:
+    pattern = ".*".join(re.escape(piece) for piece in expected.strip().split("…"))
+    return re.fullmatch(pattern, got.strip(), re.DOTALL) is not None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Desk:
+    """A folder, an environment and a terminal for one document. Ports are free ones instead of those in the text."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.ports = {"7788": str(free_port()), "7789": str(free_port())}
+        self.folder = folder
+        self.running: list[subprocess.Popen[str]] = []
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("TIELINE_")},
+            "TIELINE_DATA": str(folder / "data"),
+            "TIELINE_CONFIG": str(folder / "config"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        shutil.copytree(root / "docs" / "examples", folder / "docs" / "examples")
+        for example in (folder / "docs" / "examples").iterdir():
+            if example.is_file():
+                example.write_text(self.placed(example.read_text()))
+
+    def placed(self, text: str) -> str:
+        return re.sub("778[89]", lambda match: self.ports[match[0]], text)
+
+    def run(self, command: str, expected: str) -> None:
+        if command.endswith("&"):
+            self.start(command.removesuffix("&"), self.placed(expected))
+            return
+        done = subprocess.run(
+            ["bash", "-c", self.placed(command)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        assert matches(self.placed(expected), done.stdout), f"$ {command}\n{done.stdout}\ninstead of\n{expected}"
+
+    def start(self, command: str, expected: str) -> None:
+        """In the background; goes on when it has printed what it should."""
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.running.append(process)
+        assert process.stdout is not None
+        for line in expected.strip().splitlines():
+            got = process.stdout.readline()
+            assert matches(line, got), f"$ {command}\n{got}\ninstead of\n{line}"
+
+    def serve(self) -> None:
+        """What `make serve` runs, with everything it makes in this folder."""
+        self.start(f"tieline serve --listen 127.0.0.1:{self.ports['7788']} --guests", "")
+        limit = time.monotonic() + 30
+        while not (self.folder / "data" / "tieline.sock").exists():
+            assert time.monotonic() < limit, "tieline serve did not start"
+            assert self.running[-1].poll() is None, "tieline serve ended"
+            time.sleep(0.02)
+
+    def clear(self) -> None:
+        for process in self.running:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, root: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, root)
+    try:
+        yield made
+    finally:
+        made.clear()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_document_says_to_type_does_what_it_says(page: str, desk: Desk, root: Path) -> None:
+    desk.serve()
+    told = [typed for block in blocks((root / page).read_text(), "console") for typed in commands(block)]
+    assert told, f"{page} has no console block any more; take it off the list"
+    for command, expected in told:
+        desk.run(command, expected)
+
+
+def test_every_page_with_commands_is_run(root: Path) -> None:
+    pages = [root / "README.md", *root.glob("docs/**/*.md")]
+    assert {str(page.relative_to(root)) for page in pages if blocks(page.read_text(), "console")} == set(PAGES)
+
+
+def test_every_python_block_is_a_file_that_is_run(root: Path) -> None:
+    shown = {path.name for path in (root / "docs" / "examples").glob("*.py")}
+    for page in [root / "README.md", *root.glob("docs/howto/*.md"), root / "docs" / "protocol.md"]:
+        text = page.read_text()
+        assert len(re.findall(r"<!-- file: \S+ -->\n```python", text)) == len(blocks(text, "python")), page.name
+        shown -= {Path(name).name for name in re.findall(r"<!-- file: (\S+) -->", text)}
+    assert shown == set(), "examples that no document shows"
+
+
+def test_the_examples_that_test_a_service_pass(desk: Desk) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", "test_todo.py"],
+        cwd=desk.folder / "docs" / "examples",
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_service_of_the_howto_serves(desk: Desk) -> None:
+    desk.start("python docs/examples/todo.py", "serving on tcp://127.0.0.1:7789".replace("7789", desk.ports["7789"]))
+    where = "--server tcp://127.0.0.1:7789"
+    desk.run(f"tieline call todo.add text=milk {where}", '{"id":1,"text":"milk","by":"…","done":false}')
+    desk.run(f"tieline call todo.list {where}", '{"id":1,"text":"milk","by":"…","done":false}')
+
+
+def test_the_targets_that_the_readme_names_are_there(root: Path) -> None:
+    text = (root / "README.md").read_text()
+    named = set(re.findall(r"^make (\w+)", "\n".join(blocks(text, "sh")), re.MULTILINE))
+    named |= set(re.findall(r"`make (\w+)`", text))
+    assert {"serve", "test", "check", "help"} <= named
+    for target in named:
+        planned = subprocess.run(["make", "-n", target], cwd=root, capture_output=True, text=True, check=False)
+        assert planned.returncode == 0, planned.stderr
+
+
+def test_every_block_of_the_readme_is_of_a_kind_that_is_checked(root: Path) -> None:
+    kinds = re.findall(r"^```(\w*)$", (root / "README.md").read_text(), re.MULTILINE)
+    assert set(kinds) - {""} == {"sh", "console", "python"}
+    assert kinds.count("") == len(kinds) / 2, "a block without a kind"
