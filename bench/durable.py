@@ -9,9 +9,10 @@ from .processes import run_client, start_python
 from .report import OURS
 from .setup import Setup
 
-WRITERS, IN_FLIGHT = 8, 64
+WRITERS = 8
+IN_FLIGHT = (1, 8, 64)
+"Posts under way on each link: from people typing to programs pouring."
 TEXT = "a message of the usual length, of some forty characters"
-CASE = f"{WRITERS} writers, {IN_FLIGHT} in flight"
 METRICS = [
     Metric("rate", "posts/s", more_is_better=True),
     Metric("p50", "p50 µs"),
@@ -26,22 +27,26 @@ def run(setup: Setup) -> list[Contest]:
     names = setup.present([one for one in peers.CALLS if one.name == OURS])
     for transport, tls in setup.transports():
         contest = Contest(f"durable posts over {transport}", METRICS)
-        # Tieline first: its average batch is what the bare loop of the same round commits.
-        batches = [WRITERS * IN_FLIGHT]
+        # The bare loop commits what Tieline's average batch was when it ran last.
+        batches = {in_flight: WRITERS * in_flight for in_flight in IN_FLIGHT}
 
-        def measure(name: str, tls: str | None = tls, batches: list[int] = batches) -> dict[str, Figures]:
+        def measure(name: str, tls: str | None = tls, batches: dict[int, int] = batches) -> dict[str, Figures]:
             if name == "sqlite":
-                return {CASE: bare(setup, batches[-1])}
-            figures = post(setup, tls)
-            batches.append(max(1, round(figures["batch"])))
-            return {CASE: figures}
+                return {case(in_flight): bare(setup, batch) for in_flight, batch in batches.items()}
+            figures = {in_flight: post(setup, tls, in_flight) for in_flight in IN_FLIGHT}
+            batches.update({in_flight: max(1, round(one["batch"])) for in_flight, one in figures.items()})
+            return {case(in_flight): one for in_flight, one in figures.items()}
 
         contest.run([*names, "sqlite"], setup.rounds, measure)
         contests.append(contest)
     return contests
 
 
-def post(setup: Setup, tls: str | None) -> Figures:
+def case(in_flight: int) -> str:
+    return f"{WRITERS} writers, {in_flight} in flight"
+
+
+def post(setup: Setup, tls: str | None, in_flight: int) -> Figures:
     with tempfile.TemporaryDirectory(dir=setup.folder) as data:
         options = ["--data", data, *(["--tls", tls] if tls else [])]
         with start_python(OURS, *options) as server:
@@ -49,6 +54,7 @@ def post(setup: Setup, tls: str | None) -> Figures:
                 "port": server.port,
                 "pids": server.pids,
                 "tls": tls,
+                "in_flight": in_flight,
                 "warm": setup.warm,
                 "seconds": setup.seconds,
             }

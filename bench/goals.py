@@ -49,13 +49,20 @@ def _fanout(transport: str) -> list[Goal]:
     ]
 
 
+def _durable(transport: str) -> list[Goal]:
+    return [
+        Goal(f"durable posts over {transport}", f"8 writers, {depth} in flight", "rate", "sqlite", at_least=0.6)
+        for depth in (1, 8, 64)
+    ]
+
+
 GOALS = [
     *_calls("tcp", 1.15),
     *_calls("tls", 1.3),
     *_fanout("tcp"),
     *_fanout("tls"),
-    Goal("durable posts over tcp", "8 writers, 64 in flight", "rate", "sqlite", at_least=0.6),
-    Goal("durable posts over tls", "8 writers, 64 in flight", "rate", "sqlite", at_least=0.6),
+    *_durable("tcp"),
+    *_durable("tls"),
 ]
 
 IDLE_KIB = {"idle links over tcp": 8.0, "idle links over tls": 40.0}

@@ -1,4 +1,4 @@
-"""The writers of the durable posts, in a process of their own: 8 links, 64 posts in flight on each."""
+"""The writers of the durable posts, in a process of their own: 8 links, several posts in flight on each."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ import uvloop
 
 from .caller import Window
 from .certificate import Certificate
-from .durable import IN_FLIGHT, TEXT, WRITERS
+from .durable import TEXT, WRITERS
 from .tieline_peer import dial
 
 
@@ -28,7 +28,7 @@ async def drive(plan: dict, tls: object) -> dict[str, float]:
 
     async def write() -> None:
         async with dial(plan["port"], tls) as peer, asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
+            for _ in range(plan["in_flight"]):
                 group.create_task(post(peer))
 
     async with asyncio.timeout(plan["warm"] + plan["seconds"] + 30), asyncio.TaskGroup() as group:
@@ -47,7 +47,7 @@ async def drive(plan: dict, tls: object) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("plan", help="port, tls, pids, warm, seconds as JSON")
+    parser.add_argument("plan", help="port, tls, in_flight, pids, warm, seconds as JSON")
     plan = json.loads(parser.parse_args().plan)
     tls = Certificate.at(plan["tls"]).client_context() if plan["tls"] else None
     print(json.dumps(uvloop.run(drive(plan, tls))), flush=True)
