@@ -1,22 +1,22 @@
 """Everything that can go wrong, as a tree. Facts are attributes; `str()` is a sentence that says what to do next.
 
-    TielineError
-    ├── ConfigError            a setting cannot be used
-    │   └── AddressError       an address cannot be read, or not be listened on
-    ├── LinkError              the connection, not the call
-    │   ├── DialFailed         nobody reachable there
-    │   ├── LinkClosed         it was open and is no more
-    │   ├── ProtocolError      bytes that are not the protocol (`remote` says whose fault)
-    │   └── PlainRefused       plain text where only TLS is served
-    ├── LoginError             who is calling could not be proven
-    │   ├── LoginFailed        wrong name, password, key or ticket (never says which)
-    │   ├── PinMismatch        another certificate than the pinned one
-    │   └── TooManyAttempts    wait before the next try
-    ├── LimitExceeded          something was larger than its bound
-    └── CallError              a call failed; `code` travels, `remote` tells which side said so
-        ├── InvalidArgument    ├── NotFound     ├── Denied      ├── DeadlineExceeded
-        ├── Cancelled          ├── Conflict     ├── Unavailable ├── Overloaded
-        └── TooLarge           └── InternalError
+TielineError
+├── ConfigError            a setting cannot be used
+│   └── AddressError       an address cannot be read, or not be listened on
+├── LinkError              the connection, not the call
+│   ├── DialFailed         nobody reachable there
+│   ├── LinkClosed         it was open and is no more
+│   ├── ProtocolError      bytes that are not the protocol (`remote` says whose fault)
+│   └── PlainRefused       plain text where only TLS is served
+├── LoginError             who is calling could not be proven
+│   ├── LoginFailed        wrong name, password, key or ticket (never says which)
+│   ├── PinMismatch        another certificate than the pinned one
+│   └── TooManyAttempts    wait before the next try
+├── LimitExceeded          something was larger than its bound
+└── CallError              a call failed; `code` travels, `remote` tells which side said so
+    ├── InvalidArgument    ├── NotFound     ├── Denied      ├── DeadlineExceeded
+    ├── Cancelled          ├── Conflict     ├── Unavailable ├── Overloaded
+    └── TooLarge           └── InternalError
 """
 
 from typing import Any, ClassVar
