@@ -16,7 +16,8 @@ from contextlib import suppress
 
 from tieline.errors import AddressError
 from tieline.limits import DEFAULT, Limits
-from tieline.link.opening import AcceptedSocket, House, Opening, Routes
+from tieline.link.accepted import AcceptedSocket
+from tieline.link.opening import House, Opening, Routes
 from tieline.transports.address import Address
 from tieline.transports.endpoint import is_loopback
 from tieline.transports.sockets import listen_tcp
@@ -52,6 +53,7 @@ class Listener:
         tls: ssl.SSLContext | None,
         limits: Limits = DEFAULT,
         allow_plain: bool = False,
+        opening: type[Opening] = Opening,
     ) -> None:
         self.addresses = [_address_of(sock) for sock in sockets]
         "Where it listens, port 0 replaced; an empty host is every address."
@@ -63,6 +65,7 @@ class Listener:
         self._files = [SocketFile.of(sock) for sock in sockets if sock.family == socket.AF_UNIX]
         self._limits = limits
         self._house = House(routes, tls, limits, allow_plain, self._opening_done, self._opening_gone)
+        self._opening = opening
         self._openings: dict[Opening, None] = {}  # oldest first
         self._by_host: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop
@@ -122,7 +125,7 @@ class Listener:
             return
         if len(self._openings) >= self._limits.openings:
             next(iter(self._openings)).drop()
-        opening = Opening(sock, host, not host or is_loopback(host), self._house)
+        opening = self._opening(sock, host, not host or is_loopback(host), self._house)
         self.links += 1
         if host:
             self._by_host[host] += 1

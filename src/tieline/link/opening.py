@@ -15,6 +15,7 @@ import msgspec
 
 from tieline.errors import PlainRefused
 from tieline.limits import Limits
+from tieline.link.accepted import AcceptedSocket
 from tieline.link.handover import ByAlpn, Farewell, FirstWords
 from tieline.transports.caller import PEEK, Caller, caller_of
 from tieline.transports.tls import HTTP, NATIVE, SHUTDOWN_TIMEOUT
@@ -55,30 +56,6 @@ class House(msgspec.Struct, frozen=True):
     allow_plain: bool
     done: "Callable[[Opening], None]"
     gone: "Callable[[Opening], None]"
-
-
-class AcceptedSocket(socket.socket):
-    """Says when it is closed, whichever loop, transport or failed handshake does it (uvloop detaches instead)."""
-
-    def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        self.setblocking(False)
-        self.when_gone: Callable[[], None] | None = None
-
-    def close(self) -> None:
-        super().close()
-        if self.fileno() == -1:
-            self._tell()
-
-    def detach(self) -> int:
-        descriptor = super().detach()
-        self._tell()
-        return descriptor
-
-    def _tell(self) -> None:
-        tell, self.when_gone = self.when_gone, None
-        if tell is not None:
-            tell()
 
 
 class Stage(enum.Enum):
@@ -209,6 +186,9 @@ class Opening:
             log.exception("%s callers cannot be served", caller.value)
             self.drop()
             return
+        self._give(protocol)
+
+    def _give(self, protocol: asyncio.BaseProtocol) -> None:
         self.stage = Stage.HANDING_OVER
         self.task = self._loop.create_task(self._hand_over(protocol, self._house.tls if self.tls else None))
 
