@@ -60,7 +60,7 @@ def certificate():
 async def until(condition):
     """The loop's turns, not time, decide when; the bound is for a test that fails."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
