@@ -93,6 +93,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     presence_pause: float = 0.2
     "Seconds. A room's presence is published at most this often, however many come and go."
 
+    idle: float = 0.0
+    "Seconds. A raw link on which nothing came or went for so long is cut; 0 never does."
+
     accept_batch: int = 64
     "Connections accepted per wake-up, so that a flood cannot starve those who are in."
 

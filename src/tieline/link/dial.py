@@ -17,6 +17,7 @@ from tieline.limits import DEFAULT, Limits
 from tieline.link.handover import become
 from tieline.transports.address import Address
 from tieline.transports.dialling import connect_tcp, connect_unix
+from tieline.transports.sockets import STREAM, SocketOptions
 from tieline.transports.stream import Receiver, Stream
 from tieline.transports.tls import NATIVE, SHUTDOWN_TIMEOUT, client_context, pin_of
 
@@ -43,18 +44,26 @@ _WRONG_NAME = (62, 64)
 
 
 async def dial_stream(
-    address: Address, receiver: Receiver, *, limits: Limits = DEFAULT, timeout: float | None = None
+    address: Address,
+    receiver: Receiver,
+    *,
+    limits: Limits = DEFAULT,
+    timeout: float | None = None,
+    alpn: str | None = NATIVE,
+    context: ssl.SSLContext | None = None,
+    options: SocketOptions = STREAM,
 ) -> Stream:
     """Connect and give `receiver` the stream. At most `timeout` seconds (`limits.opening`), name lookup included.
 
+    `alpn` None is for raw links, which name no protocol; `context` is TLS of the caller's own (a pin counts as well).
     Cancelling is safe. Raises DialFailed and PinMismatch.
     """
     if address.scheme not in ("tcp", "tls", "tieline", "unix"):
-        raise DialFailed(str(address), f"tieline/1 is not spoken over {address.scheme}://; use tls:// or a ticket")
+        raise DialFailed(str(address), f"no stream is dialled over {address.scheme}://; use tcp://, tls:// or unix:")
     seconds = limits.opening if timeout is None else timeout
     try:
         async with asyncio.timeout(seconds):
-            return await _dial(address, receiver, limits)
+            return await _dial(address, receiver, limits, alpn, context, options)
     except TielineError:
         raise
     except TimeoutError as error:
@@ -74,30 +83,41 @@ def backoff(attempt: int, random: float) -> float:
     return random * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 16))
 
 
-async def _dial(address: Address, receiver: Receiver, limits: Limits) -> Stream:
+async def _dial(
+    address: Address,
+    receiver: Receiver,
+    limits: Limits,
+    alpn: str | None,
+    context: ssl.SSLContext | None,
+    options: SocketOptions,
+) -> Stream:
     # The context first: making it may take a while, and a connected socket would wait for it unused.
-    context = await _context(address) if address.tls else None
+    if context is None and address.tls:
+        context = await _context(address.pin, alpn)
     if address.scheme == "unix":
-        sock = await connect_unix(address.path)
+        sock = await connect_unix(address.path, options=options)
     else:
-        sock = await connect_tcp(address.host or "localhost", address.port)
+        sock = await connect_tcp(address.host or "localhost", address.port, options=options)
     stream = Stream(receiver, high_water=limits.send_buffer)
-    return await _hand_over(sock, stream, context, address)
+    return await _hand_over(sock, stream, context, address, alpn)
 
 
-async def _context(address: Address) -> ssl.SSLContext:
-    if address.pin:
-        return client_context(address.pin)
-    return await asyncio.to_thread(client_context)  # reads the system's certificate authorities
+async def _context(pin: str, alpn: str | None) -> ssl.SSLContext:
+    names = (alpn,) if alpn else ()
+    if pin:
+        return client_context(pin, names)
+    return await asyncio.to_thread(client_context, "", names)  # reads the system's certificate authorities
 
 
-async def _hand_over(sock: socket.socket, stream: Stream, context: ssl.SSLContext | None, address: Address) -> Stream:
+async def _hand_over(
+    sock: socket.socket, stream: Stream, context: ssl.SSLContext | None, address: Address, alpn: str | None
+) -> Stream:
     loop = asyncio.get_running_loop()
     try:
         if context is None:
             await loop.create_connection(lambda: stream, sock=sock)
             return stream
-        check = _Check(stream, address)
+        check = _Check(stream, address, alpn)
         await loop.create_connection(
             lambda: check,
             sock=sock,
@@ -115,9 +135,10 @@ async def _hand_over(sock: socket.socket, stream: Stream, context: ssl.SSLContex
 class _Check(asyncio.Protocol):
     """Between the handshake and the stream: looks at who answered, and lets the stream begin only if it is the one."""
 
-    def __init__(self, stream: Stream, address: Address) -> None:
+    def __init__(self, stream: Stream, address: Address, alpn: str | None) -> None:
         self._stream = stream
         self._address = address
+        self._alpn = alpn
         self._refusal: TielineError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,7 +157,7 @@ class _Check(asyncio.Protocol):
         got = pin_of(tls.getpeercert(True) or b"")
         if self._address.pin and not hmac.compare_digest(got, self._address.pin):
             return PinMismatch(self._address.where, self._address.pin, got)
-        if tls.selected_alpn_protocol() != NATIVE:
+        if self._alpn is not None and tls.selected_alpn_protocol() != self._alpn:
             return DialFailed(self._address.where, "that server speaks TLS, but not Tieline's: is it the right port?")
         return None
 

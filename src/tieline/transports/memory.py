@@ -5,7 +5,9 @@ Back-pressure is real: a writer is paused while its peer does not read, as over 
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
+from tieline.errors import AddressError, DialFailed
 from tieline.limits import DEFAULT
 from tieline.transports.endpoint import MEMORY, Endpoint
 from tieline.transports.stream import Receiver, Stream
@@ -14,7 +16,17 @@ from tieline.transports.stream import Receiver, Stream
 class MemoryStream(Stream):
     """A `Stream` whose transport is another `MemoryStream`. Made in pairs by `pair()`."""
 
-    __slots__ = ("_closed", "_loop", "_other", "_reading", "_scheduled", "_waiting", "_waiting_bytes")
+    __slots__ = (
+        "_closed",
+        "_finished",
+        "_loop",
+        "_other",
+        "_reading",
+        "_scheduled",
+        "_told",
+        "_waiting",
+        "_waiting_bytes",
+    )
 
     def __init__(self, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer, info: Endpoint = MEMORY) -> None:
         super().__init__(receiver, high_water=high_water)
@@ -26,9 +38,11 @@ class MemoryStream(Stream):
         self._reading = True
         self._scheduled = False
         self._closed = False
+        self._finished = False  # we write no more
+        self._told = False  # that the other end does not
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._closed:
+        if self._closed or self._finished:
             return
         self.bytes_out += len(data)
         other = self._other
@@ -47,6 +61,11 @@ class MemoryStream(Stream):
             self._closed = True
             self._loop.call_soon(self._end, None)
             self._other._schedule()  # which ends it after what waits was received
+
+    def finish(self) -> None:
+        if not self._closed and not self._finished:
+            self._finished = True
+            self._other._schedule()  # which tells its receiver after what waits was received
 
     def abort(self) -> None:
         if not self._closed:
@@ -80,6 +99,9 @@ class MemoryStream(Stream):
         if other.paused and self._waiting_bytes <= other._high_water // 4:
             other.paused = False
             other._receiver.writable(True)
+        if other._finished and not self._closed and not self._waiting and not self._told:
+            self._told = True
+            self._receiver.finished()
         if other._closed and not self._closed and not self._waiting:
             self._closed = True
             self._loop.call_soon(self._end, None)
@@ -97,3 +119,25 @@ def pair(
     near.opened(a)
     far.opened(b)
     return a, b
+
+
+_listening: dict[str, Callable[[], Receiver]] = {}
+
+
+def listen(name: str, accept: Callable[[], Receiver]) -> None:
+    """Let `dial(name)` reach us: `accept` gives the receiver for each caller. Raises AddressError."""
+    if not name or name in _listening:
+        raise AddressError(f"memory:{name}", "somebody listens there already" if name else "needs a name: memory:lobby")
+    _listening[name] = accept
+
+
+def unlisten(name: str) -> None:
+    _listening.pop(name, None)
+
+
+def dial(name: str, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer) -> None:
+    """Join `receiver` to who listens at `name`. Raises DialFailed."""
+    accept = _listening.get(name)
+    if accept is None:
+        raise DialFailed(f"memory:{name}", "nobody listens there in this process")
+    pair(receiver, accept(), high_water=high_water)

@@ -4,10 +4,12 @@ All of it returns at once, except that a host *name* to listen on is looked up: 
 """
 
 import errno
+import fcntl
 import os
 import socket
 import struct
 import sys
+import termios
 from contextlib import suppress
 
 import msgspec
@@ -174,3 +176,13 @@ def round_trip(sock: socket.socket) -> int | None:
         return int(struct.unpack_from("I", raw, _TCP_INFO_RTT)[0])
     except (OSError, struct.error):
         return None
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes sent that the peer's machine has not confirmed, its goodbye included; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])  # SIOCOUTQ
+    except OSError:
+        return 0

@@ -76,6 +76,10 @@ class Stream(asyncio.BufferedProtocol):
             self.bytes_out += len(data)
             self._transport.write(data)
 
+    def limit_reads(self, size: int | None) -> None:
+        """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it."""
+        self._buffer = _shared.view[:size]
+
     def buffered(self) -> int:
         """Bytes written and not yet taken by the kernel."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
@@ -84,6 +88,11 @@ class Stream(asyncio.BufferedProtocol):
         """Send what waits, then close."""
         if self._transport is not None:
             self._transport.close()
+
+    def finish(self) -> None:
+        """Send what waits, then tell the peer that nothing more comes; reading goes on. TLS has no such half."""
+        if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def abort(self) -> None:
         """Close now; what waits is lost."""

@@ -1,0 +1,225 @@
+"""A link of any codec: whole messages in, whole messages out, with back-pressure both ways. For `async` programs.
+
+The peer may vanish, stop reading, send a byte at a time or never: it is an end, a pause or a bound here, never a
+traceback. Bytes of files go around the codec: see `bulk`.
+"""
+
+import asyncio
+import socket
+from typing import Any, BinaryIO, NoReturn, Self
+
+from tieline.errors import ConfigError, LimitExceeded, ProtocolError, TielineError
+from tieline.limits import DEFAULT, KiB, Limits
+from tieline.link import bulk
+from tieline.link.wiring import Wiring
+from tieline.transports.endpoint import Endpoint
+from tieline.wire.codecs import Codec, Raw
+from tieline.wire.inbox import MORE
+
+_AT_ONCE = 64 * KiB  # of messages gathered in one tick before they are handed on
+_TURN = 256  # messages one talk may take before the others get their turn
+_SLACK = 64  # bytes that a codec may need beside those of the message
+
+
+class Link(Wiring):
+    """Messages over a stream. Made by `tieline.listen` and `tieline.dial`; one task receives, any may send."""
+
+    __slots__ = ("_codec", "_decode", "_encode", "_flushing", "_turn")
+
+    def __init__(self, codec: Codec | None = None, limits: Limits = DEFAULT) -> None:
+        super().__init__(limits)
+        self._flushing = False
+        self._turn = 0
+        self.codec = Raw() if codec is None else codec
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    async def receive(self, default: Any = None) -> Any:
+        """The next message; `default` when the peer is gone, and `link.end` says why. Cancelling loses nothing.
+
+        A JSON null is None too: use `async for`, or a default of your own, where that matters. Raises ProtocolError
+        or LimitExceeded, which end the link, for bytes that are no message.
+        """
+        if self._turn == _TURN:
+            await self._let_others()
+        self._turn += 1
+        try:
+            message = self._decode(self._inbox)
+        except Exception as error:
+            self._refuse(error)
+        if message is MORE:
+            message = await self._next()
+            if message is MORE:
+                return default
+        return message
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._turn == _TURN:
+            await self._let_others()
+        self._turn += 1
+        try:
+            message = self._decode(self._inbox)
+        except Exception as error:
+            self._refuse(error)
+        if message is MORE:
+            message = await self._next()
+            if message is MORE:
+                raise StopAsyncIteration
+        return message
+
+    async def receive_exactly(self, size: int) -> bytes:
+        """The next `size` bytes, whatever the codec. Raises LinkClosed when the peer is gone before they are here."""
+        if size > self._inbox.limit:
+            raise LimitExceeded("receive_exactly size", got=size, limit=self._inbox.limit)
+        while (piece := self._inbox.exactly(size)) is MORE:
+            if not await self._more():
+                self._cut_off(f"after {len(self._inbox)} of {size} bytes")
+                raise self._over()
+        return piece
+
+    async def receive_into(self, file: BinaryIO, size: int, progress: bulk.Progress | None = None) -> None:
+        """Write the next `size` bytes to `file`, in a thread. `progress` is called on the loop with the bytes so far.
+
+        Raises LinkClosed when the peer is gone before they are here, and the file's OSError.
+        """
+        await bulk.receive_into(self, file, size, progress)
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    async def send(self, message: Any) -> None:
+        """Send one message: at once, unless the peer is behind with reading; then this waits.
+
+        What is sent in one turn of the loop leaves in one piece. Raises LinkClosed when the link has ended,
+        ProtocolError or LimitExceeded when the codec cannot send such a message. Cancelling does not unsend it.
+        """
+        data = self._encode(message)
+        while self._sending_file:
+            await self._drained()
+        if self._closing:
+            raise self._over()
+        self._outgoing.append(data)
+        self._outgoing_size += len(data)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush_tick)
+        if self._outgoing_size > _AT_ONCE:
+            self.flush()
+        while self._stream.paused:
+            await self._drained()
+
+    async def send_file(
+        self, file: BinaryIO, offset: int = 0, size: int | None = None, progress: bulk.Progress | None = None
+    ) -> int:
+        """Send a file's bytes (all, or `size` from `offset`) past the codec; returns how many. Messages wait meanwhile.
+
+        On plain sockets the kernel moves them (`os.sendfile`). Raises LinkClosed, and the file's OSError.
+        """
+        return await bulk.send_file(self, file, offset, size, progress)
+
+    def finish(self) -> None:
+        """Send no more, and go on receiving: the peer sees the end of what was sent. Over TLS this closes the link."""
+        if self.info.kind == "tls":
+            self.close()
+        elif not self._closing:
+            self.flush()
+            self._closing = True
+            self._stream.finish()
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def codec(self) -> Codec:
+        """May be changed at any time: the next message is read by the new one, from the first byte not yet used."""
+        return self._codec
+
+    @codec.setter
+    def codec(self, codec: Codec) -> None:
+        self._codec = checked_codec(codec)
+        self._encode, self._decode = codec.encode, codec.decode
+        self._inbox.forget()
+
+    @property
+    def info(self) -> Endpoint:
+        """What is known of the other end: kind of transport, addresses, TLS, user id of a Unix socket's peer."""
+        return self._stream.info
+
+    @property
+    def peer(self) -> str:
+        """The other end's address, as text."""
+        return self._stream.info.remote
+
+    @property
+    def local(self) -> str:
+        """This end's address, as text."""
+        return self._stream.info.local
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def is_open(self) -> bool:
+        """True while messages can be sent."""
+        return not self._closing
+
+    @property
+    def socket(self) -> "socket.socket | None":
+        """For reading and setting its options, never for its bytes. None once gone, and in memory."""
+        transport = self._stream.transport
+        return None if transport is None else transport.get_extra_info("socket")
+
+    def __repr__(self) -> str:
+        codec = getattr(type(self._codec), "__name__", "")
+        if not hasattr(self, "_stream"):
+            return f"<Link unopened {codec}>"
+        state = "open" if self.is_open else "closed" if self._gone.done() else "closing"
+        stream = self._stream
+        return f"<Link {state} {stream.info.kind} {self.peer} {codec} {stream.bytes_in} in {stream.bytes_out} out>"
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    async def _next(self) -> Any:
+        """Wait for the next message; MORE at the end."""
+        self._check_size()
+        while await self._more():
+            self._turn = 0
+            try:
+                message = self._decode(self._inbox)
+            except Exception as error:
+                self._refuse(error)
+            if message is not MORE:
+                return message
+            self._check_size()
+        self._cut_off(f"in the middle of a message: {len(self._inbox)} bytes for {self._codec!r} had come")
+        return MORE
+
+    async def _let_others(self) -> None:
+        self._turn = 0
+        await asyncio.sleep(0)
+
+    def _check_size(self) -> None:
+        """A codec that never has enough is stopped here, whatever its own limit says or forgets."""
+        limit = max(self._inbox.limit, getattr(self._codec, "limit", None) or 0) + _SLACK
+        if len(self._inbox) > limit:
+            self._refuse(LimitExceeded(f"message for {self._codec!r}", got=len(self._inbox), limit=limit))
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        """What came is no message: nothing after it can be read either."""
+        self.close(str(error))
+        if isinstance(error, TielineError):
+            raise error
+        said = f"{type(error).__name__}: {error}"
+        raise ProtocolError(f"{self._codec!r} cannot read what came ({said})") from error
+
+    def _flush_tick(self) -> None:
+        self._flushing = False
+        self.flush()
+
+
+def checked_codec(codec: Codec) -> Codec:
+    if isinstance(codec, type) or not (hasattr(codec, "encode") and hasattr(codec, "decode")):
+        raise ConfigError("codec", f"is {codec!r}; give an object such as tieline.Lines()")
+    return codec
