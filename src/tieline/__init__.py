@@ -41,44 +41,78 @@ if TYPE_CHECKING:
     from tieline import sync
     from tieline.client import Client, connect
     from tieline.limits import Limits
+    from tieline.link.dialled import dial
+    from tieline.link.link import Link
+    from tieline.link.talks import Talks, listen
+    from tieline.login.challenge import Challenge
     from tieline.login.identity import Identity
     from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
     from tieline.rpc.topics import Topic
     from tieline.server import Server
+    from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
+    from tieline.wire.inbox import MORE, Inbox
+    from tieline.wire.json_codecs import JsonLines, JsonValues
     from tieline.wire.messages import Event
+    from tieline.wire.text_codecs import Delimited, Lines
 
 _HOMES = {
+    "Challenge": "tieline.login.challenge",
     "Client": "tieline.client",
+    "Codec": "tieline.wire.codecs",
+    "Delimited": "tieline.wire.text_codecs",
     "Event": "tieline.wire.messages",
+    "Fixed": "tieline.wire.codecs",
     "Handlers": "tieline.rpc.handlers",
     "Identity": "tieline.login.identity",
+    "Inbox": "tieline.wire.inbox",
+    "JsonLines": "tieline.wire.json_codecs",
+    "JsonValues": "tieline.wire.json_codecs",
+    "LengthPrefixed": "tieline.wire.codecs",
     "Limits": "tieline.limits",
+    "Lines": "tieline.wire.text_codecs",
+    "Link": "tieline.link.link",
+    "MORE": "tieline.wire.inbox",
     "Peer": "tieline.rpc.peer",
+    "Raw": "tieline.wire.codecs",
     "Server": "tieline.server",
     "Subscription": "tieline.rpc.feeds",
+    "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topics",
     "connect": "tieline.client",
+    "dial": "tieline.link.dialled",
+    "listen": "tieline.link.talks",
 }
 
 __all__ = [
+    "MORE",
     "AddressError",
     "CallError",
     "Cancelled",
+    "Challenge",
     "Client",
+    "Codec",
     "ConfigError",
     "Conflict",
     "DeadlineExceeded",
+    "Delimited",
     "Denied",
     "DialFailed",
     "Event",
+    "Fixed",
     "Handlers",
     "Identity",
+    "Inbox",
     "InternalError",
     "InvalidArgument",
+    "JsonLines",
+    "JsonValues",
+    "LengthPrefixed",
     "LimitExceeded",
     "Limits",
+    "Lines",
+    "Link",
     "LinkClosed",
     "LinkError",
     "LoginError",
@@ -89,8 +123,10 @@ __all__ = [
     "PinMismatch",
     "PlainRefused",
     "ProtocolError",
+    "Raw",
     "Server",
     "Subscription",
+    "Talks",
     "TielineError",
     "TooLarge",
     "TooManyAttempts",
@@ -98,6 +134,8 @@ __all__ = [
     "Unavailable",
     "__version__",
     "connect",
+    "dial",
+    "listen",
     "sync",
 ]
 

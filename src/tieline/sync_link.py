@@ -1,0 +1,174 @@
+"""Links of any codec for blocking programs: the same names as the asynchronous ones, with the same meaning.
+
+    with tieline.sync.dial("tcp://127.0.0.1:8888", codec=tieline.Lines()) as link:
+        link.send("hello")
+        print(link.receive(timeout=2))
+
+One thread may receive while another sends. All of a process share one background thread (loop_thread.py).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from tieline import loop_thread
+from tieline.errors import DeadlineExceeded
+from tieline.limits import DEFAULT, Limits
+from tieline.link import dialled
+from tieline.link.link import Link
+from tieline.link.proof import Proof
+from tieline.loop_thread import LoopThread
+from tieline.transports.endpoint import Endpoint
+from tieline.transports.sockets import KeepAlive
+from tieline.wire.codecs import Codec
+from tieline.wire.inbox import MORE
+
+T = TypeVar("T")
+
+
+@contextmanager
+def dial(
+    address: str,
+    *,
+    codec: Codec | None = None,
+    tls: ssl.SSLContext | str | Path | None = None,
+    challenge: Proof | None = None,
+    limits: Limits = DEFAULT,
+    timeout: float | None = None,
+    no_delay: bool = True,
+    keep_alive: bool | KeepAlive = True,
+    send_buffer: int | None = None,
+    receive_buffer: int | None = None,
+) -> "Iterator[BlockingLink]":
+    """A blocking link to `address`; leaving the block closes it. See `tieline.dial`."""
+
+    async def begin() -> tuple[Any, Link]:
+        context = dialled.dial(
+            address,
+            codec=codec,
+            tls=tls,
+            challenge=challenge,
+            limits=limits,
+            timeout=timeout,
+            no_delay=no_delay,
+            keep_alive=keep_alive,
+            send_buffer=send_buffer,
+            receive_buffer=receive_buffer,
+        )
+        return context, await context.__aenter__()
+
+    thread = loop_thread.shared()
+    context, link = thread.run(begin())
+    try:
+        yield BlockingLink(thread, link)
+    finally:
+        if thread.alive:
+            thread.run(context.__aexit__(None, None, None))
+
+
+class BlockingLink:
+    """A `tieline.Link` whose calls block. Made by `tieline.sync.dial`."""
+
+    def __init__(self, thread: LoopThread, link: Link) -> None:
+        self._thread = thread
+        self._link = link
+
+    def receive(self, default: Any = None, *, timeout: float | None = None) -> Any:
+        """The next message; `default` when the peer is gone. Raises DeadlineExceeded after `timeout` seconds."""
+        return self._run(self._link.receive(default), timeout)
+
+    def __iter__(self) -> Iterator[Any]:
+        while (message := self.receive(MORE)) is not MORE:
+            yield message
+
+    def receive_exactly(self, size: int, *, timeout: float | None = None) -> bytes:
+        """The next `size` bytes, whatever the codec. Raises LinkClosed when the peer is gone before they are here."""
+        return self._run(self._link.receive_exactly(size), timeout)
+
+    def receive_into(self, file: BinaryIO, size: int, progress: Callable[[int], None] | None = None) -> None:
+        """Write the next `size` bytes to `file`. `progress` is called in the background thread."""
+        self._run(self._link.receive_into(file, size, progress))
+
+    def send(self, message: Any, *, timeout: float | None = None) -> None:
+        """Send one message; waits while the peer is behind with reading."""
+        self._run(self._link.send(message), timeout)
+
+    def send_file(
+        self,
+        file: BinaryIO,
+        offset: int = 0,
+        size: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Send a file's bytes past the codec; see `tieline.Link.send_file`."""
+        return self._run(self._link.send_file(file, offset, size, progress))
+
+    def finish(self) -> None:
+        """Send no more, and go on receiving."""
+        self._do(self._link.finish)
+
+    def close(self) -> None:
+        """Leaving the `with` block does it too."""
+        self._do(self._link.close)
+
+    def abort(self) -> None:
+        """Close now; what waits to be sent is lost."""
+        self._do(self._link.abort)
+
+    @property
+    def codec(self) -> Codec:
+        """May be changed at any time, as `tieline.Link.codec`."""
+        return self._link.codec
+
+    @codec.setter
+    def codec(self, codec: Codec) -> None:
+        def change() -> None:
+            self._link.codec = codec
+
+        self._do(change)
+
+    @property
+    def end(self) -> str | None:
+        """Why it ended, in words; None while messages may still come."""
+        return self._link.end
+
+    @property
+    def info(self) -> Endpoint:
+        return self._link.info
+
+    @property
+    def peer(self) -> str:
+        return self._link.peer
+
+    @property
+    def local(self) -> str:
+        return self._link.local
+
+    @property
+    def is_open(self) -> bool:
+        return self._link.is_open
+
+    def __repr__(self) -> str:
+        return f"<tieline.sync {self._link!r}>"
+
+    def _do(self, action: Callable[[], object]) -> None:
+        async def act() -> None:
+            action()
+
+        self._run(act())
+
+    def _run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        if timeout is None:
+            return self._thread.run(work)
+        return self._thread.run(_within(work, timeout))
+
+
+async def _within(work: Coroutine[Any, Any, T], timeout: float) -> T:
+    try:
+        async with asyncio.timeout(timeout):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"nothing within {timeout:g} s; the link is as before") from error
