@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 
 import msgspec
 
@@ -29,6 +30,8 @@ from tieline.wire.moves import Side
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
+STEADY = 1.0
+"Seconds a link must have lived for its loss to be answered at once."
 _NOBODY = Identity("", "", frozenset(), "native", "")
 
 
@@ -56,8 +59,8 @@ class Client(Peer):
         self._credential = credential
         self._closing = False
         self._final: TielineError | None = None
-        self._linked_event = asyncio.Event()
         self._redialling: asyncio.Task[None] | None = None
+        self._up_since = 0.0
         self.on_link: Callable[[str], None] | None = None
         "Called with a sentence when the link is lost or back; for those who want to say so to a person."
 
@@ -69,7 +72,7 @@ class Client(Peer):
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and do not come back."""
         self._closing = True
-        self._linked_event.set()
+        self._line.moved()
         if self._redialling is not None:
             self._redialling.cancel()
             with suppress(asyncio.CancelledError):
@@ -98,7 +101,6 @@ class Client(Peer):
                 os.dup2(nowhere.fileno(), transport.get_extra_info("socket").fileno())
 
     def ended(self, error: LinkError) -> None:
-        self._linked_event.clear()
         super().ended(error)
         if self._closing:
             return
@@ -125,12 +127,15 @@ class Client(Peer):
         if link.ended_with is not None:
             self.ended(link.ended_with)
             return
-        self._linked_event.set()
+        self._up_since = self._loop.time()
+        self._line.moved()
         if self._feeds is not None:
             await self._feeds.link_back()
 
     async def _redial(self) -> None:
-        for attempt in range(1_000_000_000):
+        # A link that is lost as soon as it is there would otherwise be dialled again without a pause.
+        first = 0 if self._loop.time() - self._up_since > STEADY else 1
+        for attempt in count(first):
             await asyncio.sleep(backoff(attempt, random.random()))
             try:
                 async with asyncio.timeout(self.limits.opening * 2):
@@ -148,24 +153,26 @@ class Client(Peer):
 
     def _give_in(self, error: TielineError) -> None:
         self._final = error
-        self._linked_event.set()
+        self._line.moved()
         if self._feeds is not None:
             self._feeds.link_lost(error, comes_back=False)
 
-    async def _linked(self, timeout: float | None) -> FrameLink:
+    async def _linked(self, timeout: float | None, turn: int) -> FrameLink:
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    if self._final is not None:
-                        raise self._final
-                    if self._closing:
-                        raise LinkClosed("this client is closed")
-                    if self._link is not None and not self._link.session.closing:
-                        return self._link
-                    self._linked_event.clear()
-                    await self._linked_event.wait()
+                await self._line.wait(turn, self._settled)
         except TimeoutError:
             raise DeadlineExceeded(f"{self.address} could not be reached in time; the call was not made") from None
+        if self._final is not None:
+            raise self._final
+        if self._closing or self._link is None:
+            raise LinkClosed("this client is closed")
+        return self._link
+
+    def _settled(self) -> bool:
+        """There is a link to call over, or there will be none."""
+        usable = self._link is not None and not self._link.session.closing
+        return usable or self._closing or self._final is not None
 
 
 def choose_credential(

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import count
 from types import UnionType
 from typing import Any, TypeVar, overload
 
 import msgspec
 
-from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed, call_error
+from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed, Unavailable, call_error
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.rpc.deadlines import Deadlines
 from tieline.rpc.incoming import Incoming
+from tieline.rpc.line import Line
 from tieline.rpc.outgoing import Outgoing
 from tieline.wire.frames import Kind
 from tieline.wire.messages import Fault, read
@@ -27,12 +29,26 @@ _decode_any = msgspec.msgpack.Decoder().decode
 class Caller:
     """Open calls by channel. The frames that answer them are handed in by `Peer`."""
 
-    __slots__ = ("_deadlines", "_incoming", "_link", "_loop", "_outgoing", "_replies", "_senders", "_timer", "limits")
+    __slots__ = (
+        "_deadlines",
+        "_incoming",
+        "_line",
+        "_link",
+        "_loop",
+        "_outgoing",
+        "_replies",
+        "_senders",
+        "_timer",
+        "_turns",
+        "limits",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._loop = asyncio.get_running_loop()
         self._link: FrameLink | None = None
+        self._line = Line()  # of calls that wait for a link, which only a Client gets anew
+        self._turns = count(1)
         self._replies: dict[int, Reply] = {}
         self._incoming: dict[int, Incoming[Any]] = {}
         self._senders: dict[int, asyncio.Task[None]] = {}
@@ -68,18 +84,22 @@ class Caller:
     ) -> Any:
         """Call a method and wait for its value, decoded as `returns` when given.
 
-        `timeout` in seconds travels with the call; cancelling the wait cancels the handler. One parameter may be an
-        async iterator: it is sent as a stream. `retry=True` sends the call again after a lost link, which is right
-        only for methods that may run twice. Raises CallError (with `remote`), LinkClosed, DeadlineExceeded.
+        `timeout` in seconds is for all of it and travels with the call; cancelling the wait cancels the handler. One
+        parameter may be an async iterator: it is sent as a stream. `retry=True` sends the call again after a lost
+        link, ahead of calls made later, which is right only for methods that may run twice. Raises CallError (with
+        `remote`), LinkClosed, DeadlineExceeded.
         """
+        turn = next(self._turns)
+        ends = None if timeout is None else self._loop.time() + timeout
         while True:
             link = self._link
-            if link is None or link.session.closing:
-                link = await self._linked(timeout)
+            if link is None or link.session.closing or self._line.places:
+                link = await self._linked(timeout, turn)
+                timeout = self._left(ends)
             try:
                 payload = _encode((method, params, timeout))
             except TypeError as error:
-                return await self._call_with_stream(method, timeout, returns, params, error)
+                return await self._call_with_stream(link, method, timeout, returns, params, error)
             channel = link.session.call(payload)
             future: asyncio.Future[Any] = self._loop.create_future()
             self._replies[channel] = (future, _decode_any if returns is Any else _decoder(returns), method)
@@ -97,6 +117,11 @@ class Caller:
             except LinkClosed:
                 if not retry:
                     raise
+            except Unavailable:
+                # Refused because the other side had begun to close; who comes after it may take it.
+                if not retry or not link.session.closing:
+                    raise
+            timeout = self._left(ends)
 
     def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> "Stream":
         """Call a method that answers with a stream: `async for item in peer.stream(…)`.
@@ -110,7 +135,7 @@ class Caller:
         self, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
     ) -> Incoming[Any]:
         """Make the call of a `Stream`."""
-        link = await self._linked(timeout)
+        link = await self._linked(timeout, next(self._turns))
         try:
             channel = link.session.call(_encode((method, params, timeout)))
             link.flush_soon()
@@ -251,17 +276,25 @@ class Caller:
 
     # -- small things --------------------------------------------------------------------------------------------
 
-    async def _linked(self, timeout: float | None) -> FrameLink:
-        """A link to call over; `Client` waits here for the next one."""
+    async def _linked(self, timeout: float | None, turn: int) -> FrameLink:
+        """A link to call over; `Client` waits here for the next one, in the order of turns."""
         if self._link is None:
             raise LinkClosed
         return self._link
 
+    def _left(self, ends: float | None) -> float | None:
+        return None if ends is None else max(0.0, ends - self._loop.time())
+
     async def _call_with_stream(
-        self, method: str, timeout: float | None, returns: Any, params: dict[str, Any], error: TypeError
+        self,
+        link: FrameLink,
+        method: str,
+        timeout: float | None,
+        returns: Any,
+        params: dict[str, Any],
+        error: TypeError,
     ) -> Any:
         """The rarer call, one of whose parameters is an async iterator."""
-        link = await self._linked(timeout)
         channel = self._open_with_stream(link, method, timeout, params, error)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._replies[channel] = (future, _decoder(returns), method)
