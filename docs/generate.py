@@ -256,13 +256,35 @@ def _signature(function: Callable[..., Any]) -> str:
     for arguments in (node.args.posonlyargs, node.args.args, node.args.kwonlyargs):
         for argument in list(arguments):
             _unquote(argument)
-            if argument.arg == "self" or _text(argument.annotation) == "Peer":
+            # Neither has a default, so the defaults still belong to the others.
+            if argument.arg == "self" or (_text(argument.annotation) == "Peer" and arguments is node.args.args):
                 arguments.remove(argument)
     returns = _text(node.returns) if node.name != "__init__" else ""
     # What a method gives at last matters to its caller, not how it waits for it.
     returns = re.sub(r"^asyncio\.Future\[(.*)\]$", r"\1", returns)
-    spaced = re.sub(r"(: [^,=]+?)=", r"\1 = ", ast.unparse(node.args)).replace("['Peer']", "[Peer]")
+    spaced = ", ".join(_parameters(node.args)).replace("['Peer']", "[Peer]")
     return f"({spaced})" + (f" -> {returns}" if returns else "")
+
+
+def _parameters(arguments: ast.arguments) -> Iterator[str]:
+    """Each parameter as it is usually written; `ast.unparse` leaves no space around the `=`."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
+    for number, (argument, default) in enumerate(zip(positional, defaults, strict=True), 1):
+        yield _parameter(argument, default)
+        if number == len(arguments.posonlyargs):
+            yield "/"
+    if arguments.vararg or arguments.kwonlyargs:
+        yield f"*{_parameter(arguments.vararg)}" if arguments.vararg else "*"
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        yield _parameter(argument, default)
+    if arguments.kwarg:
+        yield f"**{_parameter(arguments.kwarg)}"
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None = None) -> str:
+    text = ast.unparse(argument)
+    return text if default is None else f"{text} = {ast.unparse(default)}"
 
 
 def _unquote(argument: ast.arg) -> None:
