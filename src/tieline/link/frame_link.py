@@ -5,6 +5,7 @@ It keeps the peer honest (an illegal frame or a silent peer closes the link, wit
 """
 
 import asyncio
+import logging
 from typing import Protocol
 
 from tieline.errors import LimitExceeded, LinkClosed, LinkError, ProtocolError
@@ -12,6 +13,10 @@ from tieline.limits import Limits
 from tieline.transports.stream import Stream
 from tieline.wire.moves import Side
 from tieline.wire.session import Event, Session
+
+log = logging.getLogger("tieline.link")
+_BATCH = 64
+"Events dealt with before their answers are written: what one read asks for may be far larger than the read."
 
 
 class Owner(Protocol):
@@ -30,12 +35,14 @@ class FrameLink:
 
     __slots__ = (
         "_flushing",
+        "_held",
         "_limits",
         "_loop",
         "_owed",
         "_reading",
         "_reason",
         "_timer",
+        "_unsent",
         "ended_with",
         "owner",
         "session",
@@ -53,6 +60,8 @@ class FrameLink:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
         self._owed = 0  # bytes of answers written while the peer does not read
+        self._unsent = 0  # bytes not sent when the clock last looked
+        self._held: list[Event] = []  # events of a peer that must read its answers first
         self._reading = True
         self._reason: LinkError | None = None
 
@@ -98,11 +107,14 @@ class FrameLink:
             return  # closing: nothing more is taken
         try:
             events = self.session.receive(bytes(data), self._loop.time())
-        except (ProtocolError, LimitExceeded) as error:
+            if self._held or len(events) > _BATCH:
+                self._held += events
+                self._deal()
+            elif events:
+                self.owner.events(events)
+        except Exception as error:
             self._refuse(error)
             return
-        if events:
-            self.owner.events(events)
         self.flush()
 
     def finished(self) -> None:
@@ -113,7 +125,14 @@ class FrameLink:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        why = self._reason or LinkClosed("the peer closed the link" if error is None else f"the link broke: {error}")
+        self._held.clear()
+        goodbye = self.session.goodbye
+        if self._reason is not None:
+            why = self._reason
+        elif goodbye is not None:
+            why = LinkClosed(goodbye.reason)
+        else:
+            why = LinkClosed("the peer closed the link" if error is None else f"the link broke: {error}")
         if error is not None and self._reason is None:
             why.__cause__ = error
         self.ended_with = why
@@ -125,6 +144,8 @@ class FrameLink:
             if not self._reading:
                 self._reading = True
                 self.stream.resume_reading()
+            if self._held:
+                self._go_on()
         self.owner.writable(yes)
 
     def __repr__(self) -> str:
@@ -139,15 +160,37 @@ class FrameLink:
         self._flushing = False
         self.flush()
 
+    def _deal(self) -> None:
+        """Events in batches, as long as the peer reads what they are answered with."""
+        while self._held and self._reading and self._reason is None:
+            batch = self._held[:_BATCH]
+            del self._held[:_BATCH]
+            self.owner.events(batch)
+            self.flush()
+
+    def _go_on(self) -> None:
+        try:
+            self._deal()
+        except Exception as error:
+            self._refuse(error)
+
     def _hold_back(self, size: int) -> None:
         self._owed += size
         if self._owed > self._limits.send_buffer and self._reading:
             self._reading = False
             self.stream.pause_reading()
 
-    def _refuse(self, error: ProtocolError | LimitExceeded) -> None:
-        self._reason = ProtocolError(str(error)) if isinstance(error, LimitExceeded) else error
-        self.session.goaway(str(error), code="protocol")
+    def _refuse(self, error: Exception) -> None:
+        """Tell the peer what it did wrong, or that this side failed, and close."""
+        self._held.clear()
+        if isinstance(error, ProtocolError | LimitExceeded):
+            reason = error.reason if isinstance(error, ProtocolError) else str(error)
+            self._reason = ProtocolError(reason)
+            self.session.goaway(f"protocol error: {reason[:500]}", code="protocol")
+        else:
+            log.error("%r is closed: dealing with what came in failed", self, exc_info=error)
+            self._reason = LinkClosed("this side failed; its log says why")
+            self.session.goaway("the other side failed; its log says why", code="internal")
         self.flush()
         self.stream.close()
         self._rearm(self._loop.time() + 1.0)
@@ -162,8 +205,15 @@ class FrameLink:
         if self._reason is not None:
             self.stream.abort()
             return
+        now = self._loop.time()
+        if not self._reading:
+            # It is not heard because we do not listen; as long as it takes what we owe it, it is alive.
+            unsent = self.stream.buffered()
+            if unsent < self._unsent:
+                self.session.alive(now)
+            self._unsent = unsent
         try:
-            self.session.tick(self._loop.time())
+            self.session.tick(now)
         except LinkClosed as error:
             self.abort(error)
             return

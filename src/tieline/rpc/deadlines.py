@@ -19,12 +19,15 @@ class Deadlines:
 
     def add(self, channel: int, when: float) -> None:
         step = math.ceil(when / _STEP)
-        group = self._channels.get(step)
-        if group is None:
-            group = self._channels[step] = set()
-            heapq.heappush(self._steps, step)
-        group.add(channel)
         self._of[channel] = step
+        group = self._channels.get(step)
+        if group is not None:
+            group.add(channel)
+            return
+        self._channels[step] = {channel}
+        heapq.heappush(self._steps, step)
+        if len(self._steps) > 64 + 2 * len(self._of):
+            self._forget_empty()
 
     def remove(self, channel: int) -> None:
         """Nothing happens when it has none."""
@@ -47,6 +50,11 @@ class Deadlines:
                 del self._of[channel]
                 over.append(channel)
         return over
+
+    def _forget_empty(self) -> None:
+        """Most calls are answered long before their deadline: what they leave would wait here for it."""
+        self._channels = {step: group for step, group in self._channels.items() if group}
+        self._steps = sorted(self._channels)
 
     def __bool__(self) -> bool:
         return bool(self._of)

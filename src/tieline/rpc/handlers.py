@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieline.errors import ConfigError, InvalidArgument, NotFound
+from tieline.wire.messages import UNREADABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z_][\w-]*([./][A-Za-z_][\w-]*)*")
@@ -81,7 +82,7 @@ class Handler:
             return self._decode(params)
         except msgspec.ValidationError as error:
             raise InvalidArgument(f"{self.name}: {_plain(str(error))}") from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise InvalidArgument(f"{self.name}: the parameters cannot be read: {error}") from None
 
     def invoke(self, arguments: msgspec.Struct, peer: Any, stream: Any) -> Any:
@@ -181,7 +182,8 @@ class Handlers:
         try:
             return self._by_name[name]
         except KeyError:
-            raise NotFound(f"no method {name[:80]!r} here; `tieline methods` lists them") from None
+            sentence = f"no method {name[:80]!r} here; `tieline methods` lists them"
+            raise NotFound(sentence, {"method": name[:80]}) from None
 
     def __iter__(self) -> Iterator[Handler]:
         return iter(self._by_name.values())

@@ -8,12 +8,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tieline.errors import InvalidArgument, ProtocolError
+from tieline.wire.messages import UNREADABLE
 
 T = TypeVar("T")
 
 
 class Incoming(Generic[T]):
-    """Used at one end only, by one task at a time. `aclose()` or dropping it tells the sender to stop."""
+    """Used at one end only, by one task at a time. `aclose()` tells the sender to stop."""
 
     __slots__ = ("_consumed", "_decode", "_error", "_items", "_loop", "_over", "_stop", "_waiter", "name")
 
@@ -34,8 +35,9 @@ class Incoming(Generic[T]):
 
     def push(self, payload: bytes, raw: bool) -> None:
         """One element came; `raw` for DATA. What waits here is bounded by the credit the sender had."""
-        self._items.append((payload, raw))
-        self._wake()
+        if not self._over:
+            self._items.append((payload, raw))
+            self._wake()
 
     def finish(self, error: BaseException | None = None) -> None:
         """No more will come; `error` is raised after what waits was read."""
@@ -74,7 +76,7 @@ class Incoming(Generic[T]):
         except msgspec.ValidationError as error:
             await self.aclose()
             raise InvalidArgument(f"{self.name}: an item of the stream: {error}") from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             await self.aclose()
             raise ProtocolError(f"an item of {self.name} cannot be read: {error}") from error
 
@@ -87,9 +89,9 @@ class Incoming(Generic[T]):
         if stop is not None:
             stop()
 
-    def __del__(self) -> None:
-        # `break` out of `async for` drops the last reference: the sender must not go on for nobody.
-        stop = getattr(self, "_stop", None)
+    def abandon(self) -> None:
+        """The same as `aclose()`, from whatever thread."""
+        stop, self._stop = self._stop, None
         if stop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(stop)
 

@@ -4,6 +4,7 @@ The same class at both ends. `Client` (client.py) is a Peer that gets itself a n
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from tieline.wire.frames import Kind
 from tieline.wire.messages import GoAway
 from tieline.wire.session import Event
 
+log = logging.getLogger("tieline.calls")
 _RESULT, _CALL = int(Kind.RESULT), int(Kind.CALL)
 
 
@@ -31,7 +33,7 @@ class Peer(Caller):
     comes_back: bool = False
     "Whether a lost link is replaced by a new one."
 
-    __slots__ = ("__weakref__", "_ended", "_feeds", "_subscribed", "_work", "data", "identity")
+    __slots__ = ("__weakref__", "_ended", "_feeds", "_handlers", "_subscribed", "_work", "data", "goodbye", "identity")
 
     def __init__(self, limits: Limits, handlers: Handlers, identity: Identity) -> None:
         super().__init__(limits)
@@ -39,7 +41,10 @@ class Peer(Caller):
         "Who it is: on the server, the caller; on a client, oneself as the server knows one."
         self.data: dict[str, Any] | None = None
         "Free for services: what they keep of this peer for as long as it is here."
-        self._work = Work(self, handlers)
+        self.goodbye = ""
+        "Why the other side ends the link, once it has said so."
+        self._handlers = handlers
+        self._work: Work | None = None
         self._feeds: Feeds | None = None
         self._subscribed: Subscribed | None = None
         self._ended: list[Callable[[Peer], None]] = []
@@ -67,14 +72,12 @@ class Peer(Caller):
     @property
     def running(self) -> "list[asyncio.Future[Any]]":
         """The calls of this peer that are being worked on."""
-        return self._work.running()
+        return self._work.running() if self._work is not None else []
 
     def cut(self, reason: str) -> None:
         """End the link now: nothing more of this peer is done, what runs for it is stopped."""
         if self._link is not None:
-            self._work.cancel_all()
-            if self._subscribed is not None:
-                self._subscribed.leave_all()
+            self._stop_serving()
             self._link.close(reason, code="revoked")
 
     def attach(self, topic: Topic, after: int | None) -> int:
@@ -101,6 +104,8 @@ class Peer(Caller):
     def use(self, link: FrameLink) -> None:
         """Take over a link that has just logged in."""
         self._link = link
+        self.goodbye = ""
+        self._work = Work(self, self._handlers, link)
         link.owner = self
 
     @property
@@ -120,7 +125,7 @@ class Peer(Caller):
     @property
     def open_work(self) -> int:
         """Calls of this peer that are not answered yet."""
-        return len(self._work)
+        return len(self._work) if self._work is not None else 0
 
     # -- the link's side -----------------------------------------------------------------------------------------
 
@@ -129,7 +134,7 @@ class Peer(Caller):
             if kind == _RESULT:
                 self._answered(channel, content)
             elif kind == _CALL:
-                self._work.called(channel, content)  # type: ignore[arg-type]
+                self._work.called(channel, content)  # type: ignore[arg-type, union-attr]
             else:
                 _REST[kind](self, channel, content)
 
@@ -142,12 +147,13 @@ class Peer(Caller):
 
     def ended(self, error: LinkError) -> None:
         self._lost(LinkClosed(f"{error}; whether the call was done is not known"))
-        self._work.cancel_all()
-        if self._subscribed is not None:
-            self._subscribed.leave_all()
+        self._stop_serving()
         actions, self._ended = self._ended, []
         for action in actions:
-            action(self)
+            try:
+                action(self)
+            except Exception:
+                log.exception("what was to be done at the end of %r failed", self)
         if self._feeds is not None:
             self._feeds.link_lost(error, comes_back=self.comes_back)
 
@@ -156,10 +162,17 @@ class Peer(Caller):
         return f"<{type(self).__name__} {state} {self.identity.account}/{self.identity.device}>"
 
     def _work_expired(self, channel: int) -> bool:
-        return self._work.expire(channel)
+        return self._work is not None and self._work.expire(channel)
+
+    def _stop_serving(self) -> None:
+        if self._work is not None:
+            self._work.cancel_all()
+        if self._subscribed is not None:
+            self._subscribed.leave_all()
 
     def _on_cancel(self, channel: int, content: Any) -> None:
-        self._work.cancel(channel)
+        if self._work is not None:
+            self._work.cancel(channel)
         self.drop_stream(channel)
 
     def _on_event(self, channel: int, content: Any) -> None:
@@ -168,6 +181,7 @@ class Peer(Caller):
 
     def _on_goaway(self, channel: int, content: GoAway) -> None:
         """The other side closes when the open calls are done."""
+        self.goodbye = content.reason
 
 
 _REST: dict[int, Callable[[Any, int, Any], None]] = {

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
+from concurrent.futures import Future as ThreadFuture
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,18 @@ from tieline.errors import (
     DeadlineExceeded,
     Denied,
     InternalError,
+    InvalidArgument,
     LimitExceeded,
     Overloaded,
     TooLarge,
     Unavailable,
+    UnknownFault,
 )
+from tieline.link.frame_link import FrameLink
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
-from tieline.wire.messages import Call, Fault
+from tieline.wire.messages import UNWRITABLE, Call, Fault
 
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer
@@ -40,13 +44,16 @@ Running = "asyncio.Future[Any]"
 
 
 class Work:
-    """What one peer has asked for and not yet been told."""
+    """What one peer has asked for over one link and not yet been told. A peer that gets a new link begins anew: what
+    still winds down of the old one must not answer on channels of the new one."""
 
-    __slots__ = ("_handlers", "_peer", "_running")
+    __slots__ = ("_handlers", "_link", "_peer", "_running", "_session")
 
-    def __init__(self, peer: "Peer", handlers: Handlers) -> None:
+    def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink) -> None:
         self._peer = peer
         self._handlers = handlers
+        self._link = link
+        self._session = link.session
         self._running: dict[int, asyncio.Future[Any]] = {}
 
     def called(self, channel: int, call: Call) -> None:
@@ -58,10 +65,10 @@ class Work:
                 raise Denied(f"{call.method} needs the scope {handler.scope!r}; ask an admin of this server for it")
             arguments = handler.arguments(call.params)
             if handler.way is Way.AT_ONCE and handler.stream_name is None:
-                peer.session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
+                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
                 return
             self._start(channel, handler, arguments, call)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
 
     def cancel(self, channel: int) -> None:
@@ -97,31 +104,42 @@ class Work:
         fault = _fault(error)
         if fault.code == InternalError.code and not isinstance(error, InternalError):
             log.error("%s called by %s failed", method, self._peer.identity, exc_info=error)
-        # A caller who is gone needs no answer.
-        if self._peer.link is not None and self._peer.session.send(_ERROR, channel, _encode(fault)):
-            self._peer.flush_soon()
+        # A caller who is gone needs no answer: what is sent over a link that ended goes nowhere.
+        if self._session.send(_ERROR, channel, _payload(fault, self._session.peer_frame)):
+            self._link.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
 
     def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
         peer = self._peer
-        if peer.session.closing:
+        if self._session.closing:
             raise Unavailable("this side is closing and takes no new calls; try again in a moment")
         if len(self._running) >= peer.limits.calls:
             raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
         stream = self._open_stream(channel, handler, call)
         if handler.way is Way.FUTURE:
-            future = asyncio.ensure_future(handler.invoke(arguments, peer, stream))
-            self._running[channel] = future
-            future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+            self._await(channel, handler, arguments, stream)
         else:
             self._spawn(channel, self._run(channel, handler, arguments, stream))
         if call.timeout is not None and channel in self._running:
             peer.watch(channel, call.timeout)
 
+    def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
+        try:
+            value = handler.invoke(arguments, self._peer, stream)
+            is_threads = isinstance(value, ThreadFuture)
+            future: asyncio.Future[Any] = asyncio.wrap_future(value) if is_threads else asyncio.ensure_future(value)
+        except BaseException:
+            self._over(channel)
+            raise
+        self._running[channel] = future
+        future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+
     def _spawn(self, channel: int, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
-        if not task.done():
+        if task.done():
+            self._over(channel)
+        else:
             self._running[channel] = task
             task.add_done_callback(lambda _: self._over(channel))
 
@@ -131,18 +149,18 @@ class Work:
             if handler.way is Way.STREAM:
                 async with aclosing(handler.invoke(arguments, peer, stream)) as items:
                     await peer.outgoing.pump(channel, items)
-                peer.session.send(_END, channel)
+                self._session.send(_END, channel)
             elif handler.way is Way.THREAD:
                 value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
-                peer.session.send(_RESULT, channel, _encode(value))
+                self._session.send(_RESULT, channel, _encode(value))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                peer.session.send(_RESULT, channel, _encode(value))
-            peer.flush_soon()
-        except asyncio.CancelledError:
-            self.fail(channel, handler.name, Cancelled(f"{handler.name} was stopped"))
+                self._session.send(_RESULT, channel, _encode(value))
+            self._link.flush_soon()
+        except asyncio.CancelledError as error:
+            self.fail(channel, handler.name, error)
             raise
         except Exception as error:
             self.fail(channel, handler.name, error)
@@ -150,23 +168,26 @@ class Work:
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
         if done.cancelled():
-            self.fail(channel, method, Cancelled(f"{method} was stopped"))
+            self.fail(channel, method, Cancelled())
         elif (raised := done.exception()) is not None:
             self.fail(channel, method, raised)
         else:
             try:
-                self._peer.session.send(_RESULT, channel, _encode(done.result()))
-                self._peer.flush_soon()
+                self._session.send(_RESULT, channel, _encode(done.result()))
+                self._link.flush_soon()
             except Exception as error:
                 self.fail(channel, method, error)
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
-        self._peer.unwatch(channel)
-        self._peer.drop_stream(channel)
+        if self._peer.link is self._link:
+            self._peer.unwatch(channel)
+            self._peer.drop_stream(channel)
 
     def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
-        if not call.streaming and handler.stream_name is None:
+        if handler.stream_name is None:
+            if call.streaming:
+                raise InvalidArgument(f"{handler.name}: none of its parameters is a stream")
             return None
         stream = self._peer.open_stream(channel, handler.name, handler.stream_item)
         if not call.streaming:
@@ -176,9 +197,24 @@ class Work:
 
 def _fault(error: BaseException) -> Fault:
     match error:
-        case TooLarge() | CallError():
+        case UnknownFault():
+            return Fault(error.fault_code, str(error), error.data)
+        case CallError():
             return Fault(error.code, str(error), error.data)
+        case asyncio.CancelledError():
+            return Fault(Cancelled.code, "the method was stopped")
         case LimitExceeded():
             return Fault(TooLarge.code, str(error))
         case _:
             return Fault(InternalError.code, "the method failed; the log of the machine that ran it says why")
+
+
+def _payload(fault: Fault, most: int) -> bytes:
+    """The fault as it can travel: when its data cannot be written, or all of it is too large, what is left of it."""
+    try:
+        payload = _encode(fault)
+        if len(payload) <= most:
+            return payload
+    except UNWRITABLE:
+        pass
+    return _encode(Fault(fault.code, fault.message[: most // 8].encode(errors="replace").decode()))

@@ -247,6 +247,11 @@ class Session:
         grant = self._flow(channel).consumed(size)
         return grant > 0 and self.send(_CREDIT, channel, encode(grant))
 
+    @property
+    def peer_frame(self) -> int:
+        """Bytes of payload the peer accepts in one frame."""
+        return self._peer_frame
+
     def is_open(self, channel: int) -> bool:
         return channel in self._channels
 
@@ -259,6 +264,11 @@ class Session:
     def deadline(self) -> float:
         """When `tick` wants to be called next."""
         return self._heard + self._limits.ping * (2 if self._pinged else 1)
+
+    def alive(self, now: float) -> None:
+        """The peer gave a sign of life other than bytes."""
+        self._heard = now
+        self._pinged = False
 
     def tick(self, now: float) -> None:
         """Ping a silent peer. Raises LinkClosed when it stayed silent for two ping times."""
