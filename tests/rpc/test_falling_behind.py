@@ -13,16 +13,21 @@ from tieline.rpc.topics import Topic, Topics
 SMALL = Limits(event_queue=1500, topic_tail=3000, send_buffer=2000, subscribe_page=7)
 
 
-def offer(log, *, kept=True):
-    """Handlers with one topic over `log`, a list; `kept` is whether the topic may read it."""
+def reading(log):
+    """What reads on from `log`, a list."""
 
     async def read(after, limit):
         await asyncio.sleep(0)
         return [(position, log[position - 1]) for position in range(after + 1, min(after + limit, len(log)) + 1)]
 
+    return read
+
+
+def offer(log, read):
+    """Handlers with one topic over `log`; without `read` only its newest events are kept."""
     handlers, topics = Handlers(), Topics()
     topic_methods.install(handlers, topics)
-    topic = topics.add(Topic("ticks", read=read if kept else None, limits=SMALL))
+    topic = topics.add(Topic("ticks", read=read, limits=SMALL))
     return handlers, topic
 
 
@@ -52,7 +57,7 @@ async def follow(client, log, topic, dice, total):
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_reader_that_falls_behind_gets_every_event_once_and_in_order(join, seed):
     log = []
-    handlers, topic = offer(log)
+    handlers, topic = offer(log, reading(log))
     client, _ = await join(handlers, limits=SMALL)
     seen = await follow(client, log, topic, random.Random(seed), 600)
     assert seen == list(range(1, 601))
@@ -61,29 +66,32 @@ async def test_a_reader_that_falls_behind_gets_every_event_once_and_in_order(joi
 @pytest.mark.parametrize("seed", range(6))
 async def test_without_a_log_what_is_kept_no_more_is_skipped_and_the_rest_comes_in_order(join, seed):
     log = []
-    handlers, topic = offer(log, kept=False)
+    handlers, topic = offer(log, None)
     client, _ = await join(handlers, limits=SMALL)
     seen = await follow(client, log, topic, random.Random(seed), 600)
     assert seen == sorted(set(seen))
     assert seen[-1] == 600
 
 
-async def test_a_subscriber_rewound_while_it_is_read_on_to_is_sent_everything_again(join):
-    log = []
-    handlers, topic = offer(log)
+async def test_a_second_reader_gets_what_it_asked_for_while_the_first_is_being_read_on_to(join):
+    log, may_read = [], asyncio.Event()
+
+    async def read(after, limit):
+        await may_read.wait()
+        return await reading(log)(after, limit)
+
+    handlers, topic = offer(log, read)
     for number in range(300):
         log.append(f"{number} {'x' * 50}")
         topic.publish(log[-1])
-    client, server = await join(handlers, limits=SMALL)
-    positions = []
-    send_events = server.session.send_events
-    subscription = client.subscribe("ticks", after=0)
-    await subscription.open()
+    client, _ = await join(handlers, limits=SMALL)
+    first, second = client.subscribe("ticks", after=50), client.subscribe("ticks", after=3)
+    await first.open()
     (subscriber,) = topic.subscribers
-    while subscriber.catching_up is None or subscriber.position < 20:
-        await asyncio.sleep(0)
-        await asyncio.wait_for(anext(subscription), 5)
-    await client.call("topics.subscribe", topic="ticks", after=3)
-    assert subscriber.position < 20, "the page that was being read undid it"
-    del positions, send_events
-    await subscription.aclose()
+    assert subscriber.catching_up is not None
+    await second.open()
+    may_read.set()
+    assert [(await asyncio.wait_for(anext(second), 5)).position for _ in range(100)] == list(range(4, 104))
+    assert [(await asyncio.wait_for(anext(first), 5)).position for _ in range(100)] == list(range(51, 151))
+    await first.aclose()
+    await second.aclose()

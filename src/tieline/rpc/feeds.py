@@ -30,6 +30,7 @@ class Subscription:
         "_feeds",
         "_lagging",
         "_queue",
+        "_rewinding",
         "_seen",
         "_value",
         "_waiter",
@@ -51,6 +52,7 @@ class Subscription:
         self._bytes = 0
         self._seen = 0  # the last position queued
         self._lagging = False  # some were let go and must be asked for again
+        self._rewinding = False  # they were asked for; until the answer, only the very next event is the right one
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -69,8 +71,7 @@ class Subscription:
             if self._error is not None:
                 raise self._error
             if self._lagging:
-                self._lagging = False
-                await self._feeds.rewind(self)
+                await self._rewind()
                 continue
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -97,6 +98,8 @@ class Subscription:
     def push(self, event: Event, size: int, most: int) -> None:
         if event.position <= self._seen or self._lagging:
             return
+        if self._rewinding and event.position != self._seen + 1:
+            return  # on its way before the other side heard where to go on; it will come again
         if self._bytes + size > most and self._queue:
             self._lagging = True
             return
@@ -119,6 +122,11 @@ class Subscription:
     def lagging(self) -> bool:
         return self._lagging
 
+    def fell_behind(self) -> None:
+        """Some events were let go; they are asked for again when those that are here were read."""
+        self._lagging = True
+        self._wake()
+
     def fail(self, error: Exception) -> None:
         self._error = error
         self._wake()
@@ -127,6 +135,17 @@ class Subscription:
         # `break` out of `async for` drops the last reference: the server need not go on sending.
         if getattr(self, "opened", False):
             self._feeds.forget_soon(self.topic)
+
+    async def _rewind(self) -> None:
+        """Ask again for everything behind what is here."""
+        self._lagging, self._rewinding = False, True
+        try:
+            start = await self._feeds.rewind(self)
+        finally:
+            self._rewinding = False
+        if start > self._seen:
+            # What is between is kept no more. The events behind it may have come already, and not been taken.
+            self._seen, self._lagging = start, True
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -177,12 +196,15 @@ class Feeds:
                 self._unclaimed.clear()
                 self._unclaimed_bytes = 0
         if full:
-            await self.rewind(subscription)
+            subscription.fell_behind()
         return answer
 
-    async def rewind(self, subscription: Subscription) -> None:
-        """Ask again for everything behind what the subscription has."""
-        await self._peer.call("topics.subscribe", retry=True, topic=subscription.topic, after=subscription.seen)
+    async def rewind(self, subscription: Subscription) -> int:
+        """Ask for everything behind what the subscription has. Returns the position behind which it comes."""
+        answer = await self._peer.call(
+            "topics.subscribe", retry=True, topic=subscription.topic, after=subscription.seen
+        )
+        return int(answer["position"])
 
     def discard(self, subscription: Subscription) -> None:
         """Nobody iterates over it any more."""

@@ -23,9 +23,7 @@ class Subscribed:
         """Subscribe, or rewind a subscription there is. Returns the position it starts behind."""
         subscriber = self._by_name.get(topic.name)
         if subscriber is not None and subscriber.topic is topic:
-            start = topic.position if after is None else max(0, min(after, topic.position))
-            topic.rewind(subscriber, after)
-            return start
+            return topic.rewind(subscriber, after)
         if len(self._by_name) >= self._peer.limits.topics:
             raise Overloaded(f"this link follows {len(self._by_name)} topics; leave some first")
         subscriber = self._by_name[topic.name] = topic.subscribe(self._peer, after)

@@ -124,10 +124,12 @@ class Topic:
             self.on_change(peer, True)
         return subscriber
 
-    def rewind(self, subscriber: Subscriber, after: int | None) -> None:
-        """Send again what is behind `after`; never skips."""
-        subscriber.position = min(subscriber.position, self._start(after))
+    def rewind(self, subscriber: Subscriber, after: int | None) -> int:
+        """Send again what is behind `after`; never skips. Returns the position behind which it begins."""
+        start = self._start(after)
+        subscriber.position = min(subscriber.position, start)
         self.resume(subscriber)
+        return start
 
     def leave(self, subscriber: Subscriber) -> None:
         if subscriber in self.subscribers:
@@ -219,7 +221,10 @@ class Topic:
             while (link := subscriber.peer.link) is not None and not link.stream.paused:
                 if subscriber.position + 1 >= self._first:
                     break
-                entries = await read(subscriber.position, self._limits.subscribe_page)
+                asked = subscriber.position
+                entries = await read(asked, self._limits.subscribe_page)
+                if subscriber.position != asked:
+                    continue  # rewound meanwhile
                 if not entries:
                     # The log does not reach back so far (or ends early): go on with what is here.
                     subscriber.position = max(subscriber.position, self._first - 1)
@@ -244,7 +249,8 @@ class Topic:
     def _start(self, after: int | None) -> int:
         if after is None:
             return self.position - 1 if self._latest and self._tail else self.position
-        return max(0, min(after, self.position))
+        kept = 0 if self._read is not None else self._first - 1
+        return max(kept, min(after, self.position))
 
     def _drop(self, count: int) -> None:
         self._tail_bytes -= sum(map(len, self._tail[:count]))
