@@ -3,20 +3,19 @@
 What cannot be guessed is in docstrings; what is here only sorts them. `tests/docs` says when a page is stale.
 """
 
-import ast
 import asyncio
 import inspect
 import re
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from source import attribute_docs, fields, members, signature
 
 import tieline
 from tieline import config, errors, limits
@@ -65,7 +64,7 @@ def errors_page() -> str:
 def limits_page() -> str:
     """Each limit with its default, unit and reason."""
     lines = ["# Limits", "", _NOTE, f"{_first(limits.__doc__)}", "", "| limit | default | |", "| --- | --- | --- |"]
-    reasons = _attribute_docs(limits.Limits)
+    reasons = attribute_docs(limits.Limits)
     for field in msgspec.structs.fields(limits.Limits):
         reason = reasons[field.name]
         lines.append(f"| `{field.name}` | {_shown(field.default, reason)} | {reason} |")
@@ -118,13 +117,13 @@ def methods_page() -> str:
     for handler in handlers:
         stream = " (a stream)" if handler.way.name == "STREAM" else ""
         needs = f"Needs the scope `{handler.scope}`. " if handler.scope else ""
-        lines += [f"## {handler.name}{stream}", "", f"`{handler.name}{_signature(handler.function)}`", ""]
+        lines += [f"## {handler.name}{stream}", "", f"`{handler.name}{signature(handler.function)}`", ""]
         lines += [needs + handler.doc, ""]
     lines += ["## Types", ""]
     for kind in sorted(_structs(handlers), key=lambda kind: kind.__name__):
         lines += [f"### {kind.__name__}", "", inspect.getdoc(kind) or "", ""]
-        reasons = _attribute_docs(kind)
-        for name, hint in _fields(kind).items():
+        reasons = attribute_docs(kind)
+        for name, hint in fields(kind).items():
             lines.append(f"- `{name}: {hint}`" + (f" — {reasons[name]}" if name in reasons else ""))
         lines.append("")
     return _joined(lines)
@@ -195,32 +194,18 @@ async def _handlers() -> list[Any]:
 def _entry(name: str, value: Any) -> Iterator[str]:
     """One public class or function, as it is written in its source."""
     made_by_users = not inspect.isclass(value) or value.__name__ not in _GIVEN
-    signature = _signature(value.__init__ if inspect.isclass(value) else value) if made_by_users else ""
-    yield from (f"## `{name}{signature}`", "", *_paragraphs(inspect.getdoc(value) or "", code=True), "")
+    written = signature(value.__init__ if inspect.isclass(value) else value) if made_by_users else ""
+    yield from (f"## `{name}{written}`", "", *_paragraphs(inspect.getdoc(value) or "", code=True), "")
     if not inspect.isclass(value) or value is tieline.Limits:
         return
-    for member, inner in _members(value).items():
-        shown = member if isinstance(inner, property) else f"{member}{_signature(inner)}"
+    for member, inner in members(value).items():
+        shown = member if isinstance(inner, property) else f"{member}{signature(inner)}"
         yield f"- `{shown}` — {_first(inspect.getdoc(inner))}"
-    reasons = _attribute_docs(value)
-    for field, hint in (_fields(value) if issubclass(value, msgspec.Struct) else {}).items():
+    reasons = attribute_docs(value)
+    for field, hint in (fields(value) if issubclass(value, msgspec.Struct) else {}).items():
         yield f"- `{field}: {hint}`" + (f" — {reasons.pop(field)}" if field in reasons else "")
     yield from (f"- `{attribute}` — {text}" for attribute, text in reasons.items())
     yield ""
-
-
-def _members(value: type) -> dict[str, Any]:
-    """Documented methods and properties, but those below the first `# -- ` in a class, which are for the rest of us."""
-    found: dict[str, Any] = {}
-    for base in value.__mro__:
-        if not base.__module__.startswith("tieline."):
-            continue
-        public = inspect.getsource(base).partition("    # -- ")[0]
-        for name, member in vars(base).items():
-            documented = inspect.isfunction(member) or isinstance(member, property)
-            if documented and not name.startswith("_") and inspect.getdoc(member) and f"def {name}(" in public:
-                found.setdefault(name, member)
-    return found
 
 
 def _structs(handlers: list[Any]) -> set[type]:
@@ -233,87 +218,6 @@ def _structs(handlers: list[Any]) -> set[type]:
         if inspect.isclass(hint) and issubclass(hint, msgspec.Struct) and hint not in found:
             found.add(hint)
             todo += typing.get_type_hints(hint).values()
-    return found
-
-
-def _fields(kind: type) -> dict[str, str]:
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    return {
-        ast.unparse(node.target): ast.unparse(node.annotation) for node in body.body if isinstance(node, ast.AnnAssign)
-    }
-
-
-def _signature(function: Callable[..., Any]) -> str:
-    """`(name: str, times: int = 1) -> str`, as in the source, without `self` and the calling peer."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-    except (OSError, TypeError):
-        return ""
-    node = tree.body[0]
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return ""
-    for arguments in (node.args.posonlyargs, node.args.args, node.args.kwonlyargs):
-        for argument in list(arguments):
-            _unquote(argument)
-            # Neither has a default, so the defaults still belong to the others.
-            if argument.arg == "self" or (_text(argument.annotation) == "Peer" and arguments is node.args.args):
-                arguments.remove(argument)
-    returns = _text(node.returns) if node.name != "__init__" else ""
-    # What a method gives at last matters to its caller, not how it waits for it.
-    returns = re.sub(r"^asyncio\.Future\[(.*)\]$", r"\1", returns)
-    spaced = ", ".join(_parameters(node.args)).replace("['Peer']", "[Peer]")
-    return f"({spaced})" + (f" -> {returns}" if returns else "")
-
-
-def _parameters(arguments: ast.arguments) -> Iterator[str]:
-    """Each parameter as it is usually written; `ast.unparse` leaves no space around the `=`."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
-    for number, (argument, default) in enumerate(zip(positional, defaults, strict=True), 1):
-        yield _parameter(argument, default)
-        if number == len(arguments.posonlyargs):
-            yield "/"
-    if arguments.vararg or arguments.kwonlyargs:
-        yield f"*{_parameter(arguments.vararg)}" if arguments.vararg else "*"
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield _parameter(argument, default)
-    if arguments.kwarg:
-        yield f"**{_parameter(arguments.kwarg)}"
-
-
-def _parameter(argument: ast.arg, default: ast.expr | None = None) -> str:
-    text = ast.unparse(argument)
-    return text if default is None else f"{text} = {ast.unparse(default)}"
-
-
-def _unquote(argument: ast.arg) -> None:
-    """An annotation written as a string, as what it says."""
-    if isinstance(argument.annotation, ast.Constant):
-        argument.annotation = ast.parse(str(argument.annotation.value), mode="eval").body
-
-
-def _text(annotation: ast.expr | None) -> str:
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        return annotation.value
-    return ast.unparse(annotation) if annotation is not None else ""
-
-
-def _attribute_docs(value: type) -> dict[str, str]:
-    """The string below each attribute, in the class or in its `__init__`."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(value)))
-    except (OSError, TypeError):
-        return {}
-    found = {}
-    for body in [node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]:
-        for node, following in pairwise(body):
-            if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(following, ast.Expr):
-                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                text = following.value.value if isinstance(following.value, ast.Constant) else None
-                name = ast.unparse(target).removeprefix("self.")
-                if isinstance(text, str) and not name.startswith("_"):
-                    found[name] = " ".join(text.split())
     return found
 
 

@@ -1,6 +1,8 @@
 """The documents of this repository, and the script that writes parts of them."""
 
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,11 +17,13 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def generate() -> ModuleType:
+def generate() -> Iterator[ModuleType]:
     """docs/generate.py, which is a script and no part of the package."""
+    sys.path.insert(0, str(ROOT / "docs"))
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(ROOT / "docs"))
