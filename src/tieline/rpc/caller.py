@@ -1,6 +1,7 @@
 """What one peer asks of another: open calls, their deadlines, and the streams that go with them. Half of a `Peer`."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import count
@@ -17,13 +18,16 @@ from tieline.rpc.incoming import Incoming
 from tieline.rpc.line import Line
 from tieline.rpc.outgoing import Outgoing
 from tieline.wire.frames import Kind
-from tieline.wire.messages import Fault, read
+from tieline.wire.messages import UNREADABLE, UNWRITABLE, Fault, read
 from tieline.wire.session import Session
 
 T = TypeVar("T")
 Reply = tuple["asyncio.Future[Any]", Callable[[bytes], Any], str]
 _encode = msgspec.msgpack.Encoder().encode
 _decode_any = msgspec.msgpack.Decoder().decode
+_NEVER = 1e9
+"Seconds. A timeout beyond this is none."
+log = logging.getLogger("tieline.calls")
 
 
 class Caller:
@@ -98,7 +102,7 @@ class Caller:
                 timeout = self._left(ends)
             try:
                 payload = _encode((method, params, timeout))
-            except TypeError as error:
+            except UNWRITABLE as error:
                 return await self._call_with_stream(link, method, timeout, returns, params, error)
             channel = link.session.call(payload)
             future: asyncio.Future[Any] = self._loop.create_future()
@@ -139,7 +143,7 @@ class Caller:
         try:
             channel = link.session.call(_encode((method, params, timeout)))
             link.flush_soon()
-        except TypeError as error:
+        except UNWRITABLE as error:
             channel = self._open_with_stream(link, method, timeout, params, error)
         if timeout is not None:
             self.watch(channel, timeout)
@@ -175,9 +179,13 @@ class Caller:
     def open_stream(self, channel: int, name: str, item: Any, stop: Callable[[], None] | None = None) -> Incoming[Any]:
         """The reading end of a stream on an open channel."""
 
+        link = self._link
+        if link is None:
+            raise LinkClosed
+
         def consumed(size: int) -> None:
-            if self._link is not None and self._link.session.consumed(channel, size):
-                self._link.flush_soon()
+            if link.session.consumed(channel, size):
+                link.flush_soon()
 
         stream: Incoming[Any] = Incoming(name, item, consumed, stop)
         self._incoming[channel] = stream
@@ -190,9 +198,11 @@ class Caller:
 
     def watch(self, channel: int, timeout: float) -> None:
         """Give an open channel a deadline, in seconds from now."""
+        if not timeout < _NEVER:  # which is so of nan as well
+            return
         if self._deadlines is None:
             self._deadlines = Deadlines()
-        self._deadlines.add(channel, self._loop.time() + timeout)
+        self._deadlines.add(channel, self._loop.time() + max(timeout, 0.0))
         self._arm()
 
     def unwatch(self, channel: int) -> None:
@@ -215,7 +225,7 @@ class Caller:
         if not future.done():
             try:
                 future.set_result(decode(content))
-            except (msgspec.DecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 future.set_exception(InvalidArgument(f"the result of {method} is not what was expected: {error}"))
 
     def _failed(self, channel: int, content: Any) -> None:
@@ -262,12 +272,13 @@ class Caller:
             self._timer = None
         for future, _, _ in self._replies.values():
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(LinkClosed(error.reason))
         self._replies.clear()
         streams, self._incoming = self._incoming, {}
         for stream in streams.values():
             stream.finish(error)
-        for task in self._senders.values():
+        senders, self._senders = self._senders, {}
+        for task in senders.values():
             task.cancel()
 
     def _work_expired(self, channel: int) -> bool:
@@ -292,7 +303,7 @@ class Caller:
         timeout: float | None,
         returns: Any,
         params: dict[str, Any],
-        error: TypeError,
+        error: Exception,
     ) -> Any:
         """The rarer call, one of whose parameters is an async iterator."""
         channel = self._open_with_stream(link, method, timeout, params, error)
@@ -306,28 +317,35 @@ class Caller:
             self._give_up(channel)
 
     def _open_with_stream(
-        self, link: FrameLink, method: str, timeout: float | None, params: dict[str, Any], error: TypeError
+        self, link: FrameLink, method: str, timeout: float | None, params: dict[str, Any], error: Exception
     ) -> int:
         names = [name for name, value in params.items() if hasattr(value, "__aiter__")]
         if len(names) != 1:
             why = f"only one parameter can be a stream, not {', '.join(names)}" if names else str(error)
             raise InvalidArgument(f"{method}: {why}") from error
-        source = params.pop(names[0])
-        channel = link.session.call(_encode((method, params, timeout, True)), streaming=True)
+        rest = {name: value for name, value in params.items() if name != names[0]}
+        try:
+            payload = _encode((method, rest, timeout, True))
+        except UNWRITABLE as other:
+            raise InvalidArgument(f"{method}: {other}") from other
+        channel = link.session.call(payload, streaming=True)
         link.flush_soon()
-        task = self._senders[channel] = self._loop.create_task(self._send_stream(link, channel, source))
-        task.add_done_callback(lambda _: self._senders.pop(channel, None))
+        senders = self._senders
+        task = senders[channel] = self._loop.create_task(self._send_stream(link, channel, params[names[0]]))
+        task.add_done_callback(lambda _: senders.pop(channel, None))
         return channel
 
     async def _send_stream(self, link: FrameLink, channel: int, source: Any) -> None:
         try:
             await self.outgoing.pump(channel, source)
-            if link.session.is_open(channel):
-                link.session.send(Kind.END, channel)
+            link.session.send(Kind.END, channel)
         except Exception as error:
-            self._fail(channel, error)
+            if self._link is link:
+                self._fail(channel, error)
             link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))
-        link.flush_soon()
+        finally:
+            link.flush_soon()
+            await _close_source(source)
 
     def _give_up(self, channel: int) -> None:
         """The caller does not wait any more."""
@@ -378,12 +396,13 @@ class Caller:
 class Stream:
     """The items that answer one call, as an async iterator. Leaving the loop, or `aclose()`, cancels the handler."""
 
-    __slots__ = ("_ask", "_incoming")
+    __slots__ = ("_ask", "_begun", "_closed", "_incoming")
 
     def __init__(
         self, caller: Caller, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
     ) -> None:
         self._ask = (caller, method, timeout, returns, params)
+        self._begun = self._closed = False
         self._incoming: Incoming[Any] | None = None
 
     def __aiter__(self) -> "Stream":
@@ -391,8 +410,9 @@ class Stream:
 
     async def __anext__(self) -> Any:
         if self._incoming is None:
-            caller, *rest = self._ask
-            self._incoming = await caller.start_stream(*rest)
+            await self._begin()
+        if self._incoming is None:
+            raise StopAsyncIteration
         return await self._incoming.__anext__()
 
     @property
@@ -401,8 +421,39 @@ class Stream:
         return 0 if self._incoming is None else self._incoming.waiting
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._incoming is not None:
             await self._incoming.aclose()
+
+    def __del__(self) -> None:
+        # `break` out of `async for` drops the last reference: the sender must not go on for nobody.
+        incoming = getattr(self, "_incoming", None)
+        if incoming is not None:
+            incoming.abandon()
+
+    async def _begin(self) -> None:
+        if self._closed:
+            return
+        if self._begun:
+            raise RuntimeError(f"two tasks read the stream of {self._ask[1]} at once")
+        self._begun = True
+        try:
+            caller, *rest = self._ask
+            self._incoming = await caller.start_stream(*rest)
+        finally:
+            self._begun = False
+        if self._closed:
+            await self._incoming.aclose()
+
+
+async def _close_source(source: Any) -> None:
+    """Run the `finally` blocks of a generator that was not read to its end now, not when it is collected."""
+    close = getattr(source, "aclose", None)
+    if close is not None:
+        try:
+            await close()
+        except Exception:
+            log.warning("closing a stream that was sent failed", exc_info=True)
 
 
 @lru_cache(maxsize=256)

@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.wire.frames import Kind
 
 _encode = msgspec.msgpack.Encoder().encode
 _RAW = (bytes, bytearray, memoryview)
+_GATHER = 64 * KiB
+"Bytes written together at most: a source that never waits would otherwise pile up all its credit here."
 
 
 class Outgoing:
@@ -26,6 +29,7 @@ class Outgoing:
     async def pump(self, channel: int, source: AsyncIterable[Any]) -> None:
         """Send every item of `source`; bytes go raw. Returns early when the channel is over. Does not send END."""
         session = self._link.session
+        gathered = 0
         async for item in source:
             raw = isinstance(item, _RAW)
             payload = bytes(item) if raw else _encode(item)
@@ -33,7 +37,12 @@ class Outgoing:
                 await self._credit(channel)
             if not session.send(Kind.DATA if raw else Kind.ITEM, channel, payload):
                 return
-            self._link.flush_soon()
+            gathered += len(payload)
+            if gathered < _GATHER:
+                self._link.flush_soon()
+            else:
+                self._link.flush()
+                gathered = 0
             if self._link.stream.paused:
                 await self._drain()
 

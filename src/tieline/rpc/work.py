@@ -64,7 +64,7 @@ class Work:
             if not peer.identity.may(handler.scope):
                 raise Denied(f"{call.method} needs the scope {handler.scope!r}; ask an admin of this server for it")
             arguments = handler.arguments(call.params)
-            if handler.way is Way.AT_ONCE and handler.stream_name is None:
+            if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
                 self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
                 return
             self._start(channel, handler, arguments, call)
