@@ -25,10 +25,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieline.doors.http import HttpDoor
+from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
 from tieline.limits import DEFAULT, Limits
-from tieline.link.handover import Farewell
-from tieline.link.listener import Listener, Opening, Routes, listen
+from tieline.link.listener import Listener, Routes, listen
 from tieline.login.accounts import Accounts
 from tieline.login.identity import Identity, Via
 from tieline.login.server import ServerLogin
@@ -149,6 +149,7 @@ class Server:
             binding=self.certificate.end_point,
         )
         stack.push_async_callback(self._reception.close)
+        self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
         self._http = HttpDoor(self.name)
         await self._http.start()
         stack.push_async_callback(self._http.close)
@@ -169,7 +170,7 @@ class Server:
 
     async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
         sockets = await listen(address)
-        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines)
+        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines.protocol)
         listener = Listener(
             sockets,
             routes,
@@ -181,9 +182,6 @@ class Server:
         listener.start()
         self._listeners.append(listener)
         self.addresses += [str(where) for where in listener.addresses]
-
-    def _lines(self, opening: Opening) -> asyncio.BaseProtocol:
-        return Farewell(b"the lines door is being built\r\n")
 
     def _reachable(self) -> str:
         """Host and port for tickets: this machine's name, and the first port it listens on."""
@@ -208,4 +206,5 @@ class Server:
     async def _drain(self) -> None:
         """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
         await asyncio.gather(*(listener.close() for listener in self._listeners))
+        await self._lines.close()
         await self.links.drain("the server is closing", self.limits.drain)
