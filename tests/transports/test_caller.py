@@ -12,6 +12,7 @@ from tieline.transports.caller import Caller, caller_of
         (b"\xf7tieline/1\n", Caller.NATIVE),
         (b"GET / HTTP/1.1\r\n", Caller.HTTP),
         (b"POST /x", Caller.HTTP),
+        (b"GET\r\n\r\n", Caller.HTTP),
         (b"PROPFIND / HTTP/1.1\r\n", Caller.HTTP),
         (b"PRI * HTTP/2.0\r\n", Caller.HTTP),
         (b"XYZZY /a/b HTTP/1.1\r\nHost: x\r\n", Caller.HTTP),

@@ -69,9 +69,9 @@ class Farewell(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
         transport.write(self._last_words)
-        if transport.can_write_eof():
+        try:
             transport.write_eof()
-        else:
+        except (OSError, NotImplementedError):  # the peer is gone already, or TLS, which has no half-close
             transport.close()
 
     def data_received(self, data: bytes) -> None:

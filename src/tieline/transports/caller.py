@@ -20,7 +20,8 @@ _METHODS = (
     b"LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH QUERY "
     b"REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL"
 )
-_STARTS = tuple(method + b" " for method in _METHODS.split())
+_NAMES = tuple(_METHODS.split())
+_METHOD = re.compile(rb"(?:%s)[ \t\r\n]" % b"|".join(map(re.escape, _NAMES)))
 # Any other method (RFC 9110, 5.6.2: a token), however it is written, when the request line is there to be seen.
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]+ +[^\r\n]* HTTP/\d")
 
@@ -49,9 +50,9 @@ def caller_of(first_bytes: bytes) -> Caller:
 
 
 def _could_be_http(first_bytes: bytes) -> bool:
-    """A method and its space, whole or as far as they have come; or a request line with a method of any name."""
+    """A method, whole or as far as it has come; or a request line with a method of any name."""
     return (
-        first_bytes.startswith(_STARTS)
-        or any(start.startswith(first_bytes) for start in _STARTS)
+        _METHOD.match(first_bytes) is not None
+        or any(name.startswith(first_bytes) for name in _NAMES)
         or _REQUEST_LINE.match(first_bytes[:PEEK]) is not None
     )
