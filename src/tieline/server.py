@@ -40,6 +40,7 @@ from tieline.rpc.reception import Reception
 from tieline.rpc.topics import Topic, Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, echo
+from tieline.services import server as server_service
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -159,6 +160,7 @@ class Server:
         clock.install(self.handlers)
         account_service.install(self.handlers, self.accounts, self.links.cut, self.invite)
         chat.install(self.handlers, self.topics, store, self.limits)
+        server_service.install(self.handlers, self.links, self.name)
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]

@@ -1,7 +1,8 @@
 """Who is here: every peer logged in at this server, by account. One place to count, list and cut them."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from tieline.rpc.peer import Peer
@@ -10,13 +11,14 @@ from tieline.rpc.peer import Peer
 class Links:
     """Peers join when logged in and leave by themselves when their link ends."""
 
-    def __init__(self) -> None:
-        self._peers: dict[Peer, None] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._peers: dict[Peer, float] = {}  # and since when
         self._empty = asyncio.Event()
         self._empty.set()
 
     def join(self, peer: Peer) -> None:
-        self._peers[peer] = None
+        self._peers[peer] = self._clock()
         self._empty.clear()
         peer.on_end(self._leave)
 
@@ -32,6 +34,11 @@ class Links:
     def accounts(self) -> list[str]:
         """Accounts that are here now, each once, sorted."""
         return sorted({peer.identity.account for peer in self._peers})
+
+    def age(self, peer: Peer) -> float:
+        """Seconds since it joined; 0 when it is not here."""
+        now = self._clock()
+        return now - self._peers.get(peer, now)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._peers))

@@ -123,6 +123,11 @@ class Peer(Caller):
         return self._subscribed
 
     @property
+    def followed(self) -> int:
+        """How many topics of ours this peer is subscribed to."""
+        return len(self._subscribed) if self._subscribed is not None else 0
+
+    @property
     def open_work(self) -> int:
         """Calls of this peer that are not answered yet."""
         return len(self._work) if self._work is not None else 0

@@ -44,5 +44,8 @@ class Subscribed:
         for subscriber in subscribers.values():
             subscriber.topic.leave(subscriber)
 
+    def __len__(self) -> int:
+        return len(self._by_name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
