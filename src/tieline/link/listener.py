@@ -5,7 +5,6 @@ It owns the listening sockets and the openings; connections whose opening is don
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -19,7 +18,7 @@ from tieline.limits import DEFAULT, Limits
 from tieline.link.accepted import AcceptedSocket
 from tieline.link.opening import House, Opening, Routes
 from tieline.transports.address import Address
-from tieline.transports.endpoint import is_loopback
+from tieline.transports.endpoint import host_of, is_loopback
 from tieline.transports.sockets import listen_tcp
 from tieline.transports.unix import SocketFile, listen_unix
 
@@ -118,7 +117,7 @@ class Listener:
             self._welcome(AcceptedSocket(accepted), peer)
 
     def _welcome(self, sock: AcceptedSocket, peer: object) -> None:
-        host = _host_of(peer)
+        host = host_of(peer)
         if self.links >= self._limits.links or self._by_host[host] >= self._limits.links_per_address:
             self.refused += 1
             sock.close()
@@ -183,16 +182,6 @@ class Listener:
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None
-
-
-def _host_of(peer: object) -> str:
-    """The caller's IP address, an IPv4 one always written as such; empty for Unix sockets."""
-    if not isinstance(peer, tuple):
-        return ""
-    host = str(peer[0]).partition("%")[0]
-    if not host.startswith("::ffff:"):
-        return host
-    return str(ipaddress.IPv6Address(host).ipv4_mapped or host)
 
 
 def _address_of(sock: socket.socket) -> Address:

@@ -39,7 +39,7 @@ def endpoint_of(transport: asyncio.BaseTransport, binding: bytes | None) -> Endp
         return Endpoint(kind="unix", local=path, remote=path, loopback=True, uid=peer_uid(sock))
     local = _text(transport.get_extra_info("sockname"))
     peer = transport.get_extra_info("peername")
-    host = str(peer[0]).split("%")[0] if isinstance(peer, tuple) else ""
+    host = host_of(peer)
     tls = transport.get_extra_info("ssl_object")
     if tls is None:
         return Endpoint("tcp", local, _text(peer), host, is_loopback(host))
@@ -47,6 +47,19 @@ def endpoint_of(transport: asyncio.BaseTransport, binding: bytes | None) -> Endp
         certificate = tls.getpeercert(True)
         binding = hashlib.sha256(certificate).digest() if certificate else None
     return Endpoint("tls", local, _text(peer), host, is_loopback(host), None, tls.selected_alpn_protocol(), binding)
+
+
+def host_of(place: object) -> str:
+    """The IP address of what `accept()` or `getpeername()` gives, an IPv4 one always written as such; "" without one.
+
+    One spelling for one machine: limits and penalties count by it.
+    """
+    if not isinstance(place, tuple):
+        return ""
+    host = str(place[0]).partition("%")[0]
+    if not host.startswith("::ffff:"):
+        return host
+    return str(ipaddress.IPv6Address(host).ipv4_mapped or host)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ that back to the kernel costs more than a small call does.
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Protocol, cast
 
 from tieline.limits import DEFAULT, KiB
@@ -92,7 +93,8 @@ class Stream(asyncio.BufferedProtocol):
     def finish(self) -> None:
         """Send what waits, then tell the peer that nothing more comes; reading goes on. TLS has no such half."""
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
-            self._transport.write_eof()
+            with suppress(OSError):  # asyncio raises when the peer has reset the connection meanwhile
+                self._transport.write_eof()
 
     def abort(self) -> None:
         """Close now; what waits is lost."""
