@@ -1,17 +1,22 @@
 """The whole system: servers as processes, machines that joined them, networks that break."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tieline.link import dial
 
-from .machines import Machine, ServerProcess
+from .machines import DEADLINE, Machine, ServerProcess
 
 Servers = Callable[..., ServerProcess]
 Machines = Callable[[str], Machine]
+_NOBODY = "65534"
 
 
 @pytest.fixture
@@ -52,6 +57,27 @@ async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
 @pytest.fixture
 def owner(machines: Machines) -> Machine:
     return machines("owner")
+
+
+@pytest.fixture
+def nobody() -> list[str]:
+    """What to put before a command so that another user of the system runs it."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    # It may read whatever the Python of this run is made of, and nothing else that is not everybody's.
+    may_read = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
+    prefix = ["setpriv", "--reuid", _NOBODY, "--regid", _NOBODY, "--clear-groups", *may_read]
+    if subprocess.run([*prefix, sys.executable, "-c", ""], capture_output=True, timeout=DEADLINE).returncode != 0:
+        pytest.skip("this system does not let a test be somebody else")
+    return prefix
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder every user of the system can reach, and only this one write; pytest's own are private."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 @pytest.fixture

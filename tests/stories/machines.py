@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from tieline import profiles
@@ -136,11 +136,12 @@ class ServerProcess:
 
 
 class Machine:
-    """Somebody's machine: a folder is all that tells machines apart."""
+    """Somebody's machine: a folder is all that tells machines apart. `prefix` is put before each command."""
 
-    def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, prefix: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.environment = {**environment(folder), **(more or {})}
+        self.environment = environment(folder)
+        self._prefix = prefix
         self._started: list[asyncio.subprocess.Process] = []
 
     async def run(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
@@ -160,6 +161,7 @@ class Machine:
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """A command that goes on; ended with the test."""
         process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             *command(*arguments),
             env=self.environment,
             stdin=subprocess.PIPE,

@@ -1,6 +1,7 @@
-"""Nothing is lost: the server is killed again and again under eight writers, and keeps what it acknowledged."""
+"""Nothing is lost: the server ends again and again under eight writers, gently or not. What it acknowledged is kept."""
 
 import asyncio
+import signal
 import sqlite3
 from collections import Counter
 from contextlib import AsyncExitStack, closing
@@ -94,8 +95,9 @@ def stored(server: ServerProcess) -> list[tuple[int, str]]:
 
 @pytest.mark.timeout(600 if LONG else 120)
 @pytest.mark.usefixtures("hurried")
-async def test_what_was_acknowledged_is_there_once_however_often_the_server_is_killed(
-    servers: Servers, owner: Machine, machines: Machines
+@pytest.mark.parametrize("ends_by", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "drained"])
+async def test_what_was_acknowledged_is_there_once_however_often_the_server_ends(
+    ends_by: signal.Signals, servers: Servers, owner: Machine, machines: Machines
 ) -> None:
     server = servers()
     await server.start()
@@ -108,7 +110,7 @@ async def test_what_was_acknowledged_is_there_once_however_often_the_server_is_k
         writing = asyncio.gather(*(writer.write() for writer in writers))
         for _ in range(KILLS):
             await asyncio.gather(*(writer.more(HEARTBEATS) for writer in writers))
-            await server.kill()
+            assert await server.end(ends_by) == (0 if ends_by is signal.SIGTERM else -ends_by)
             await server.start()
         for writer in writers:
             writer.stop()

@@ -1,0 +1,112 @@
+"""A server ends and comes back: what was asked is answered first, the port is free at once, clients go on."""
+
+import asyncio
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import tieline
+
+from .conftest import Machines, Servers
+from .machines import DEADLINE, Machine, ServerProcess, login
+
+STOPS = [signal.SIGTERM, signal.SIGINT]
+
+
+async def told(client: tieline.Client) -> None:
+    """Until the server has said that it is closing."""
+    async with asyncio.timeout(DEADLINE):
+        while not client.goodbye:  # noqa: ASYNC110  # no event tells it
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("number", STOPS)
+async def test_a_post_that_runs_when_the_server_is_stopped_is_answered(server: ServerProcess, number: int) -> None:
+    async with tieline.connect(server.unix) as client:
+        await client.call("chat.post", room="lobby", text="first", id="1")
+        with closing(sqlite3.connect(server.data / "tieline.db", isolation_level=None)) as disk:
+            disk.execute("BEGIN IMMEDIATE")  # as a slow disk would: until this ends nothing is durable
+            posting = asyncio.create_task(client.call("chat.post", room="lobby", text="second", id="2"))
+            await client.call("clock.now")  # came behind the post: that one has begun
+            server.tell(number)
+            await told(client)
+            assert not posting.done()
+            disk.execute("ROLLBACK")
+        assert (await posting)["position"] == 2
+        assert await server.ended() == 0
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("number", STOPS)
+async def test_a_stream_that_is_read_slowly_is_finished_first(server: ServerProcess, number: int) -> None:
+    async with tieline.connect(server.unix) as client:
+        stream = client.stream("echo.count", to=200_000)  # much more than its credit
+        assert await anext(stream) == 1
+        server.tell(number)
+        await told(client)
+        async for item in stream:
+            last = item
+        assert last == 200_000
+        assert await server.ended() == 0
+    assert "Traceback" not in server.said
+
+
+async def test_its_port_is_free_at_once_and_everybody_goes_on(
+    servers: Servers, owner: Machine, machines: Machines
+) -> None:
+    server = servers()
+    await server.start()
+    ada = machines("ada")
+    await ada.out("join", (await owner.out("invite", "ada")).strip())
+    news: list[str] = []
+    async with tieline.connect(server.unix) as near, tieline.connect(**login(ada.profile())) as far:
+        far.on_link = news.append
+        rooms = [client.subscribe("room/lobby", after=0) for client in (near, far)]
+        for number in range(1, 4):
+            assert (await far.call("chat.post", room="lobby", text="here", id=str(number)))["position"] == number
+            for room in rooms:
+                async with asyncio.timeout(DEADLINE):
+                    assert (await anext(room)).position == number
+            assert await server.end() == 0
+            await server.start()
+        await far.call("clock.now", timeout=DEADLINE)
+    assert news.count("the server is closing; trying again") == 3
+
+
+async def test_calls_made_while_it_is_away_wait_no_longer_than_they_want(servers: Servers) -> None:
+    server = servers()
+    await server.start()
+    async with tieline.connect(server.unix) as client:
+        await server.end()
+        with pytest.raises(tieline.DeadlineExceeded, match="could not be reached"):
+            await client.call("clock.now", timeout=0.05)
+        waiting = asyncio.create_task(client.call("echo.upper", text="later", timeout=DEADLINE))
+        await server.start()
+        assert await waiting == "LATER"
+
+
+async def test_a_port_or_a_folder_that_is_taken_is_one_sentence(server: ServerProcess, machines: Machines) -> None:
+    other = machines("other")
+    code, out, said = await other.run("serve", "--listen", f"127.0.0.1:{server.port}")
+    assert (code, out) == (2, "")
+    assert said.count("\n") == 1
+    assert str(server.port) in said
+    code, out, said = await other.run("serve", "--listen", "127.0.0.1:0", "--data", str(server.data))
+    assert (code, out) == (2, "")
+    assert said.count("\n") == 1
+    assert f"pid {server.pid}" in said
+    async with tieline.connect(server.unix) as client:  # which neither of them disturbed
+        assert await client.call("echo.upper", text="still here") == "STILL HERE"
+
+
+@pytest.mark.requires("setpriv")
+async def test_a_folder_of_somebody_else_is_one_sentence(nobody: list[str], public_folder: Path) -> None:
+    somebody = Machine(public_folder, prefix=nobody)
+    code, out, said = await somebody.run("serve", "--listen", "127.0.0.1:0", "--data", str(public_folder))
+    assert (code, out) == (2, "")
+    assert said.count("\n") == 1
+    assert "Permission denied" in said
+    assert str(public_folder) in said
