@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tieline import sync
     from tieline.client import Client, connect
     from tieline.limits import Limits
+    from tieline.link.datagram_opening import datagrams
+    from tieline.link.datagrams import Datagrams
     from tieline.link.dialled import dial
     from tieline.link.link import Link
     from tieline.link.talks import Talks, listen
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
     from tieline.wire.inbox import MORE, Inbox
     from tieline.wire.json_codecs import JsonLines, JsonValues
+    from tieline.wire.keyring import Keyring
     from tieline.wire.messages import Event
     from tieline.wire.text_codecs import Delimited, Lines
 
@@ -61,6 +64,7 @@ _HOMES = {
     "Challenge": "tieline.login.challenge",
     "Client": "tieline.client",
     "Codec": "tieline.wire.codecs",
+    "Datagrams": "tieline.link.datagrams",
     "Delimited": "tieline.wire.text_codecs",
     "Event": "tieline.wire.messages",
     "Fixed": "tieline.wire.codecs",
@@ -69,6 +73,7 @@ _HOMES = {
     "Inbox": "tieline.wire.inbox",
     "JsonLines": "tieline.wire.json_codecs",
     "JsonValues": "tieline.wire.json_codecs",
+    "Keyring": "tieline.wire.keyring",
     "LengthPrefixed": "tieline.wire.codecs",
     "Limits": "tieline.limits",
     "Lines": "tieline.wire.text_codecs",
@@ -81,6 +86,7 @@ _HOMES = {
     "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topics",
     "connect": "tieline.client",
+    "datagrams": "tieline.link.datagram_opening",
     "dial": "tieline.link.dialled",
     "listen": "tieline.link.talks",
 }
@@ -95,6 +101,7 @@ __all__ = [
     "Codec",
     "ConfigError",
     "Conflict",
+    "Datagrams",
     "DeadlineExceeded",
     "Delimited",
     "Denied",
@@ -108,6 +115,7 @@ __all__ = [
     "InvalidArgument",
     "JsonLines",
     "JsonValues",
+    "Keyring",
     "LengthPrefixed",
     "LimitExceeded",
     "Limits",
@@ -134,6 +142,7 @@ __all__ = [
     "Unavailable",
     "__version__",
     "connect",
+    "datagrams",
     "dial",
     "listen",
     "sync",

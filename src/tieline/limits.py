@@ -99,5 +99,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     accept_batch: int = 64
     "Connections accepted per wake-up, so that a flood cannot starve those who are in."
 
+    datagram: int = 65_507
+    "Bytes. Longest datagram message; IPv4 carries no longer one. Sealing takes 33 bytes of that."
+
+    datagram_batch: int = 64
+    "Datagrams read per wake-up, so that a flood of them leaves the loop its time for everything else."
+
+    datagram_answers: int = 256
+    "Answers to datagrams that may be worked on at once; what comes meanwhile is dropped and counted."
+
+    datagram_queue: int = 1 * MiB
+    "Bytes. Datagrams kept for a slow `async for`, 256 bytes for each on top; what comes then is dropped and counted."
+
 
 DEFAULT = Limits()

@@ -1,0 +1,75 @@
+"""The work of answering datagrams: at once, or in a bounded number of tasks. Mistakes are logged and end nothing."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tieline.transports.datagram_sockets import Place, shown
+
+log = logging.getLogger("tieline.datagrams")
+Answer = Callable[[bytes, Place], "bytes | Awaitable[bytes | None] | None"]
+Reply = Callable[[bytes], None]
+
+
+class Answers:
+    """`to(message, sender, reply)` runs `answer` and hands what it gives to `reply`, if it gives anything."""
+
+    __slots__ = ("_answer", "_dropped", "_limit", "_tasks")
+
+    def __init__(self, answer: Answer, dropped: Callable[[str], None], limit: int) -> None:
+        self._answer = answer
+        self._dropped = dropped
+        self._limit = limit
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def now(self, message: bytes, sender: Place) -> Any:
+        """What `answer` gives: bytes, None, or something to wait for (then give it to `later`)."""
+        try:
+            return self._answer(message, sender)
+        except Exception:
+            self._failed(sender)
+            return None
+
+    def later(self, answer: Any, sender: Place, reply: Reply) -> None:
+        """The rest of what `now` gave, when that was not bytes."""
+        if isinstance(answer, (bytearray, memoryview)):
+            reply(bytes(answer))
+        elif not hasattr(answer, "__await__"):
+            log.error("the answer to %s is %.80r; it must be bytes or None", shown(sender), answer)
+            self._dropped("answer failed")
+        elif len(self._tasks) >= self._limit:
+            if asyncio.iscoroutine(answer):
+                answer.close()
+            elif isinstance(answer, asyncio.Future):
+                answer.cancel()
+            self._dropped("overloaded")
+        else:
+            task = asyncio.ensure_future(self._wait(answer, sender, reply))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _wait(self, answer: Awaitable[Any], sender: Place, reply: Reply) -> None:
+        try:
+            given = await answer
+        except Exception:
+            self._failed(sender)
+            return
+        if isinstance(given, bytes):
+            reply(given)
+        elif given is not None:
+            self.later(given if not hasattr(given, "__await__") else repr(given), sender, reply)
+
+    def _failed(self, sender: Place) -> None:
+        log.exception("the answer to a datagram from %s failed", shown(sender))
+        self._dropped("answer failed")
+
+    def __len__(self) -> int:
+        return len(self._tasks)

@@ -1,0 +1,121 @@
+"""What one socket of a datagram endpoint receives: judged, opened, and handed on or answered at once."""
+
+import asyncio
+import errno
+import logging
+from collections import Counter
+from functools import partial
+from typing import Protocol
+
+from tieline.errors import LinkError
+from tieline.link.answers import Answers
+from tieline.link.guard import Guard
+from tieline.transports.datagram import DatagramSocket
+from tieline.transports.datagram_sockets import Place, shown
+
+log = logging.getLogger("tieline.datagrams")
+
+
+class Counts:
+    """What an endpoint did so far."""
+
+    __slots__ = ("answered", "dropped", "received", "sent")
+
+    def __init__(self) -> None:
+        self.received = 0
+        "All that came, what was dropped then included."
+        self.answered = 0
+        self.sent = 0
+        "By `send` and `request`; answers are not in it."
+        self.dropped: Counter[str] = Counter()
+        "By reason."
+
+    def drop(self, reason: str) -> None:
+        self.dropped[reason] += 1
+
+    def __repr__(self) -> str:
+        dropped = "".join(f", {count} {reason}" for reason, count in self.dropped.items())
+        return f"<Counts {self.received} received, {self.answered} answered, {self.sent} sent{dropped}>"
+
+
+class Endpoint(Protocol):
+    """Who keeps what is not answered at once."""
+
+    counts: Counts
+    asked: dict[Place, asyncio.Future[bytes]]
+    "Who waits for the next datagram from there."
+
+    def keep(self, message: bytes, sender: Place) -> None: ...
+
+    def unreachable(self) -> None: ...
+
+
+class Intake:
+    """What one of an endpoint's sockets receives: judged, opened, and handed on or answered at once."""
+
+    __slots__ = ("_answers", "_counts", "_endpoint", "_guard", "_size", "socket")
+
+    socket: DatagramSocket
+
+    def __init__(self, endpoint: Endpoint, answers: Answers | None, guard: Guard | None, size: int) -> None:
+        self._endpoint = endpoint
+        self._answers = answers
+        self._guard = guard
+        self._counts = endpoint.counts
+        self._size = size
+
+    def received(self, datagram: bytes, sender: Place) -> None:
+        self._counts.received += 1
+        if len(datagram) > self._size:
+            self._counts.drop("too long")
+            return
+        if self._guard is None:
+            self._take(datagram, len(datagram), sender)
+        elif (message := self._guard.receive(datagram, sender)) is not None:
+            self._take(message, len(datagram), sender)
+
+    def unreachable(self, error: OSError) -> None:
+        self._endpoint.unreachable()
+
+    def _take(self, message: bytes, asked: int, sender: Place) -> None:
+        endpoint = self._endpoint
+        if endpoint.asked and (request := endpoint.asked.get(sender)) is not None and not request.done():
+            request.set_result(message)
+        elif self._answers is None:
+            endpoint.keep(message, sender)
+        else:
+            answer = self._answers.now(message, sender)
+            if type(answer) is bytes:
+                self._reply(answer, asked, sender)
+            elif answer is not None:
+                self._answers.later(answer, sender, partial(self._reply, asked=asked, sender=sender))
+
+    def _reply(self, answer: bytes, asked: int, sender: Place) -> None:
+        if self._guard is not None:
+            try:
+                answer = self._guard.seal(answer, sender)
+            except LinkError:
+                self._counts.drop("unknown session")
+                return
+        elif len(answer) > asked:
+            self._larger(answer, asked, sender)
+            return
+        try:
+            self.socket.sendto(answer, sender)
+            self._counts.answered += 1
+        except BlockingIOError:
+            self._counts.drop("send buffer full")
+        except OSError as error:
+            self._counts.drop("too long" if error.errno == errno.EMSGSIZE else "unreachable")
+
+    def _larger(self, answer: bytes, asked: int, sender: Place) -> None:
+        """Who forges his sender's address could have us send more to a victim than he sends himself."""
+        self._counts.drop("larger than asked")
+        if self._counts.dropped["larger than asked"] == 1:
+            log.warning(
+                "an answer of %d bytes to %s, who asked with %d, was not sent: without a key an answer may not be "
+                "larger than the question (this is said once; see endpoint.counts)",
+                len(answer),
+                shown(sender),
+                asked,
+            )
