@@ -24,10 +24,11 @@ _SLACK = 64  # bytes that a codec may need beside those of the message
 class Link(Wiring):
     """Messages over a stream. Made by `tieline.listen` and `tieline.dial`; one task receives, any may send."""
 
-    __slots__ = ("_codec", "_decode", "_encode", "_flushing", "_turn")
+    __slots__ = ("_alone", "_bound", "_codec", "_decode", "_encode", "_flushing", "_turn")
 
     def __init__(self, codec: Codec | None = None, limits: Limits = DEFAULT) -> None:
         super().__init__(limits)
+        self._alone = False  # the message just received was the only one there
         self._flushing = False
         self._turn = 0
         self.codec = Raw() if codec is None else codec
@@ -40,34 +41,40 @@ class Link(Wiring):
         A JSON null is None too: use `async for`, or a default of your own, where that matters. Raises ProtocolError
         or LimitExceeded, which end the link, for bytes that are no message.
         """
-        if self._turn == _TURN:
-            await self._let_others()
-        self._turn += 1
-        try:
-            message = self._decode(self._inbox)
-        except Exception as error:
-            self._refuse(error)
+        inbox = self._inbox
+        if inbox._data:
+            if self._turn == _TURN:
+                await self._let_others()
+            self._turn += 1
+            try:
+                message = self._decode(inbox)
+            except Exception as error:
+                self._refuse(error)
+            if message is not MORE:
+                return message
+        message = await self._next()
         if message is MORE:
-            message = await self._next()
-            if message is MORE:
-                return default
+            return default
         return message
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
-        if self._turn == _TURN:
-            await self._let_others()
-        self._turn += 1
-        try:
-            message = self._decode(self._inbox)
-        except Exception as error:
-            self._refuse(error)
+        inbox = self._inbox
+        if inbox._data:
+            if self._turn == _TURN:
+                await self._let_others()
+            self._turn += 1
+            try:
+                message = self._decode(inbox)
+            except Exception as error:
+                self._refuse(error)
+            if message is not MORE:
+                return message
+        message = await self._next()
         if message is MORE:
-            message = await self._next()
-            if message is MORE:
-                raise StopAsyncIteration
+            raise StopAsyncIteration
         return message
 
     async def receive_exactly(self, size: int) -> bytes:
@@ -96,17 +103,20 @@ class Link(Wiring):
         ProtocolError or LimitExceeded when the codec cannot send such a message. Cancelling does not unsend it.
         """
         data = self._encode(message)
-        while self._sending_file:
-            await self._drained()
-        if self._closing:
-            raise self._over()
-        self._outgoing.append(data)
-        self._outgoing_size += len(data)
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush_tick)
-        if self._outgoing_size > _AT_ONCE:
-            self.flush()
+        if self._sending_file or self._closing:
+            await self._turn_to_send()
+        if self._alone and not self._outgoing:
+            # One question, one answer: it leaves at once, and the loop is spared a turn.
+            self._alone = False
+            self._stream.write(data)
+        else:
+            self._outgoing.append(data)
+            self._outgoing_size += len(data)
+            if self._outgoing_size > _AT_ONCE:
+                self.flush()
+            elif not self._flushing:
+                self._flushing = True
+                self._loop.call_soon(self._flush_tick)
         while self._stream.paused:
             await self._drained()
 
@@ -139,6 +149,8 @@ class Link(Wiring):
     def codec(self, codec: Codec) -> None:
         self._codec = checked_codec(codec)
         self._encode, self._decode = codec.encode, codec.decode
+        # A codec that never has enough is stopped here, whatever its own limit says or forgets.
+        self._bound = max(self._inbox.limit, getattr(codec, "limit", None) or 0) + _SLACK
         self._inbox.forget()
 
     @property
@@ -183,28 +195,31 @@ class Link(Wiring):
 
     async def _next(self) -> Any:
         """Wait for the next message; MORE at the end."""
-        self._check_size()
-        while await self._more():
+        inbox = self._inbox
+        while not inbox.ended:
+            if len(inbox._data) > self._bound and len(inbox) > self._bound:
+                self._refuse(LimitExceeded(f"message for {self._codec!r}", got=len(inbox), limit=self._bound))
+            await self._arrival()
             self._turn = 0
             try:
-                message = self._decode(self._inbox)
+                message = self._decode(inbox)
             except Exception as error:
                 self._refuse(error)
             if message is not MORE:
+                self._alone = not inbox._data
                 return message
-            self._check_size()
-        self._cut_off(f"in the middle of a message: {len(self._inbox)} bytes for {self._codec!r} had come")
+        self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._codec!r} had come")
         return MORE
+
+    async def _turn_to_send(self) -> None:
+        while self._sending_file:
+            await self._drained()
+        if self._closing:
+            raise self._over()
 
     async def _let_others(self) -> None:
         self._turn = 0
         await asyncio.sleep(0)
-
-    def _check_size(self) -> None:
-        """A codec that never has enough is stopped here, whatever its own limit says or forgets."""
-        limit = max(self._inbox.limit, getattr(self._codec, "limit", None) or 0) + _SLACK
-        if len(self._inbox) > limit:
-            self._refuse(LimitExceeded(f"message for {self._codec!r}", got=len(self._inbox), limit=limit))
 
     def _refuse(self, error: Exception) -> NoReturn:
         """What came is no message: nothing after it can be read either."""

@@ -70,9 +70,13 @@ class Wiring:
         inbox = self._inbox
         if inbox.ended:
             return  # closed by this side: read and thrown away, since unread bytes would turn the close into a reset
-        inbox.feed(data)
+        if inbox._data:
+            inbox.feed(data)
+        else:
+            inbox._data = bytes(data)  # the same, and nearly always so
         waiter = self._waiter
         if waiter is not None:
+            self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
         elif self._reading and len(inbox) > self._limits.window:
@@ -154,18 +158,20 @@ class Wiring:
         """Wait for bytes; False when none will come. Cancelling is safe."""
         if self._inbox.ended:
             return False
-        if self._waiter is not None:
+        await self._arrival()
+        return True
+
+    def _arrival(self) -> "asyncio.Future[None]":
+        """Done when more bytes have come, or will never come. What was sent goes out first: an answer is awaited."""
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError(f"another task already receives from {self!r}")
-        self.flush()
+        if self._outgoing:
+            self.flush()
         if not self._reading:
             self._reading = True
             self._stream.resume_reading()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        return True
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     async def _drained(self) -> None:
         """Wait until the peer has read on. Raises LinkClosed when it never will."""

@@ -47,8 +47,8 @@ class Inbox:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Append a copy of `data`."""
-        if self._start == len(self._data):
-            self._data, self._start, self._searched = bytes(data), 0, 0
+        if not self._data:
+            self._data = bytes(data)
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(memoryview(self._data)[self._start :])
@@ -60,36 +60,43 @@ class Inbox:
 
     def exactly(self, size: int, skip: int = 0) -> bytes | More:
         """The next `size` bytes, after `skip` that are thrown away."""
+        if size < 0 or skip < 0:
+            raise ValueError(f"a negative size: {size} bytes after {skip}")
+        data = self._data
         begin = self._start + skip
         end = begin + size
-        if end > len(self._data):
-            return self._none()
-        self._start = self._searched = end
-        self.note = None
-        piece = self._data[begin:end]
+        if end > len(data):
+            return MORE
+        piece = data[begin:end]
+        self._take(end)
         return piece if type(piece) is bytes else bytes(piece)
 
     def until(self, separator: bytes, limit: int, what: str = "message") -> bytes | More:
         """What stands before the next `separator`, which is thrown away. Raises LimitExceeded for `what`."""
         start = self._start
-        at = self._data.find(separator, self._searched)
+        data = self._data
+        at = data.find(separator, self._searched)
         if at < 0:
             # A separator may have come in part: look at that again, and at nothing else.
-            self._searched = max(start, len(self._data) - len(separator) + 1)
+            self._searched = max(start, len(data) - len(separator) + 1)
             if self._searched - start > limit:
                 raise LimitExceeded(what, got=self._searched - start, limit=limit)
-            return self._none()
+            return MORE
         if at - start > limit:
             raise LimitExceeded(what, got=at - start, limit=limit)
-        self._start = self._searched = at + len(separator)
+        piece = data[start:at]
+        end = at + len(separator)
+        if end == len(data):  # _take(end), without the call
+            self._data = b""
+            end = 0
+        self._start = self._searched = end
         self.note = None
-        piece = self._data[start:at]
         return piece if type(piece) is bytes else bytes(piece)
 
     def all(self) -> bytes | More:
         """Everything there is, at least one byte."""
         size = len(self._data) - self._start
-        return self.exactly(size) if size else self._none()
+        return self.exactly(size) if size else MORE
 
     def peek(self, size: int, skip: int = 0) -> bytes:
         """Up to `size` bytes, which stay."""
@@ -103,24 +110,23 @@ class Inbox:
     def number(self, form: struct.Struct) -> int | More:
         """The number at the beginning, which stays."""
         if len(self._data) - self._start < form.size:
-            return self._none()
+            return MORE
         value: int = form.unpack_from(self._data, self._start)[0]
         return value
 
     def clear(self) -> None:
         """Throw everything away."""
-        self._start = len(self._data)
-        self.forget()
+        self._take(len(self._data))
 
     def forget(self) -> None:
         """What was searched for is looked for no more: from now on another codec reads."""
         self._searched = self._start
         self.note = None
-        self._none()
 
-    def _none(self) -> More:
-        """Nothing to give; when nothing is left either, the memory goes back."""
-        if self._start == len(self._data):
+    def _take(self, end: int) -> None:
+        """Bytes up to `end` are used. When those were all, the memory goes back."""
+        if end == len(self._data):
             self._data = b""
-            self._start = self._searched = 0
-        return MORE
+            end = 0
+        self._start = self._searched = end
+        self.note = None

@@ -21,6 +21,7 @@ class Lines:
     newline: str = "\n"
     errors: str = "strict"
     _end: bytes = field(init=False, repr=False, compare=False)
+    _plain: bool = field(init=False, repr=False, compare=False)  # what str.encode() and bytes.decode() do unasked
 
     def __post_init__(self) -> None:
         require_limit("Lines", self.limit)
@@ -36,10 +37,11 @@ class Lines:
             reason = f"is {self.encoding!r}, in which a newline is not one byte; Lines cannot find it there"
             raise ConfigError("encoding", reason)
         object.__setattr__(self, "_end", end)
+        object.__setattr__(self, "_plain", (self.encoding, self.errors) == ("utf-8", "strict"))
 
     def encode(self, message: str) -> bytes:
         try:
-            line = message.encode(self.encoding, self.errors)
+            line = message.encode() if self._plain else message.encode(self.encoding, self.errors)
         except UnicodeEncodeError as error:
             reason = f"Lines(encoding={self.encoding!r}) cannot send {error.object[error.start : error.end]!r}"
             raise ProtocolError(reason, remote=False) from None
@@ -59,10 +61,10 @@ class Lines:
                 return MORE
             line = inbox.exactly(len(inbox))
             assert line is not MORE
-        if line[-1:] == b"\r" and self._end == b"\n":
+        if line.endswith(b"\r") and self._end == b"\n":
             line = line[:-1]
         try:
-            return line.decode(self.encoding, self.errors)
+            return line.decode() if self._plain else line.decode(self.encoding, self.errors)
         except UnicodeError as error:
             raise ProtocolError(f"a line is not in the encoding of Lines(encoding={self.encoding!r})") from error
 
