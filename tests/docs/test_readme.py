@@ -121,6 +121,7 @@ def desk(tmp_path: Path, root: Path) -> Iterator[Desk]:
         made.clear()
 
 
+@pytest.mark.requires("bash", "nc")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_document_says_to_type_does_what_it_says(page: str, desk: Desk, root: Path) -> None:
     desk.serve()
@@ -163,6 +164,7 @@ def test_the_service_of_the_howto_serves(desk: Desk) -> None:
     desk.run(f"tieline call todo.list {where}", '{"id":1,"text":"milk","by":"…","done":false}')
 
 
+@pytest.mark.requires("make")
 def test_the_targets_that_the_readme_names_are_there(root: Path) -> None:
     text = (root / "README.md").read_text()
     named = set(re.findall(r"^make (\w+)", "\n".join(blocks(text, "sh")), re.MULTILINE))
