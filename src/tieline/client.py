@@ -14,7 +14,16 @@ from itertools import count
 
 import msgspec
 
-from tieline.errors import ConfigError, DeadlineExceeded, DialFailed, LinkClosed, LinkError, LoginError, TielineError
+from tieline.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    DialFailed,
+    LinkClosed,
+    LinkError,
+    LoginError,
+    TielineError,
+    TooManyAttempts,
+)
 from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import backoff, dial_stream
 from tieline.link.frame_link import FrameLink
@@ -140,6 +149,9 @@ class Client(Peer):
             try:
                 async with asyncio.timeout(self.limits.opening * 2):
                     await self._link_up()
+            except TooManyAttempts as error:
+                # Those were strangers who guess at our name: we were let in before.
+                await asyncio.sleep(error.retry_after)
             except LoginError as error:
                 # The server is there and does not want us: trying again would only look like an attack.
                 self._give_in(error)

@@ -12,6 +12,7 @@ import tieline
 
 from .conftest import Machines, Servers
 from .machines import DEADLINE, Machine, ServerProcess, login
+from .proxy import UP, Cut, Proxy
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
 
@@ -52,6 +53,60 @@ async def test_a_stream_that_is_read_slowly_is_finished_first(server: ServerProc
         assert last == 200_000
         assert await server.ended() == 0
     assert "Traceback" not in server.said
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_post_that_was_lost_goes_ahead_of_those_made_since(servers: Servers) -> None:
+    server = servers()
+    await server.start()
+    async with tieline.connect(server.unix) as client:
+
+        def post(id: str) -> "asyncio.Task[dict[str, int]]":
+            call = client.call("chat.post", room="lobby", text=id, id=id, timeout=DEADLINE, retry=True)
+            return asyncio.create_task(call)
+
+        await post("first")
+        with closing(sqlite3.connect(server.data / "tieline.db", isolation_level=None)) as disk:
+            disk.execute("BEGIN IMMEDIATE")
+            begun = [post("second"), post("third")]
+            await client.call("clock.now")
+            server.tell(signal.SIGTERM)
+            await told(client)
+            since = [post("fourth"), post("fifth")]  # these have to wait for the next server
+            await asyncio.wait(since, timeout=0)
+            await server.kill()  # and now those that were taken are lost as well
+        await server.start()
+        answers = await asyncio.gather(*begun, *since)
+        assert [answer["position"] for answer in answers] == [2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_strangers_who_guess_at_a_name_do_not_end_its_clients(
+    servers: Servers, owner: Machine, machines: Machines
+) -> None:
+    server = servers()
+    await server.start()
+    ada = machines("ada")
+    await ada.out("join", (await owner.out("invite", "ada")).strip())
+    who = login(ada.profile())
+    del who["pin"]
+    async with (
+        Proxy(server.port).running() as proxy,
+        tieline.connect(**{**who, "address": f"tcp://127.0.0.1:{proxy.port}"}) as client,
+    ):
+        proxy.arm(*[Cut(UP, 0)] * 10_000)  # away, for as long as this takes
+        await server.end()
+        await server.start()  # and it does not remember who was here before
+        refused: list[Exception] = []
+        while not any(isinstance(each, tieline.TooManyAttempts) for each in refused):
+            assert len(refused) < 100
+            try:
+                async with tieline.connect(**{**who, "address": server.tcp, "key": "guessed"}):
+                    pass
+            except tieline.LoginError as error:
+                refused.append(error)
+        proxy.arm()
+        assert await client.call("echo.upper", text="back", timeout=DEADLINE) == "BACK"
 
 
 async def test_its_port_is_free_at_once_and_everybody_goes_on(
