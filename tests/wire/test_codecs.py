@@ -269,7 +269,7 @@ def test_fuzz_no_bytes_hang_a_codec_grow_it_or_raise_what_it_has_not_announced(c
         assert len(inbox) <= left
     except (ProtocolError, LimitExceeded) as error:
         named = type(codec).__name__ in str(error) or "line" in str(error)
-        assert named  # noqa: PT017
+        assert named
 
 
 @given(st.sampled_from([codec for codec, _ in CASES]), _hostile, st.data())

@@ -52,6 +52,8 @@ async def dial(
         where = options.stream_address(address)
         context = await asyncio.to_thread(options.client_tls, where, tls) if tls is not None else None
         await dial_stream(where, link, limits=limits, timeout=allowed, alpn=None, context=context, options=settings)
+    if not no_delay:
+        link.set_no_delay(False)
     try:
         if challenge is not None:
             await _prove(link, challenge, address, allowed)

@@ -183,6 +183,12 @@ class Link(Wiring):
         transport = self._stream.transport
         return None if transport is None else transport.get_extra_info("socket")
 
+    def set_no_delay(self, yes: bool) -> None:
+        """Whether small messages leave at once; a socket option, but one that event loops set as they like."""
+        sock = self.socket
+        if sock is not None and self.info.kind in ("tcp", "tls"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, yes)
+
     def __repr__(self) -> str:
         codec = getattr(type(self._codec), "__name__", "")
         if not hasattr(self, "_stream"):
@@ -208,7 +214,7 @@ class Link(Wiring):
             if message is not MORE:
                 self._alone = not inbox._data
                 return message
-        self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._codec!r} had come")
+        self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._codec!r} had come" if inbox else "")
         return MORE
 
     async def _turn_to_send(self) -> None:

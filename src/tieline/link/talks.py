@@ -65,7 +65,7 @@ async def listen(
     """
     options.function("talk", talk)
     options.proof(challenge)
-    talks = Talks(talk, checked_codec(Raw() if codec is None else codec), challenge, limits)
+    talks = Talks(talk, checked_codec(Raw() if codec is None else codec), challenge, limits, no_delay)
     if address.startswith("memory:"):
         talks._listen_in_memory(address.removeprefix("memory:"))
     else:
@@ -96,7 +96,7 @@ def _sockets(
 class Talks:
     """What `tieline.listen` gives: where it listens, and who is talking."""
 
-    def __init__(self, talk: Talk, codec: Codec, challenge: Proof | None, limits: Limits) -> None:
+    def __init__(self, talk: Talk, codec: Codec, challenge: Proof | None, limits: Limits, no_delay: bool) -> None:
         self.addresses: list[str] = []
         "Where it can be dialled, port 0 replaced; several when a name has several addresses."
         self.links: set[Link] = set()
@@ -105,6 +105,7 @@ class Talks:
         self._codec = codec
         self._challenge = challenge
         self._limits = limits
+        self._no_delay = no_delay
         self._listener: Listener | None = None
         self._memory_name: str | None = None
         self._tasks: dict[asyncio.Task[None], Link] = {}
@@ -165,6 +166,8 @@ class Talks:
         return link
 
     def _begin(self, link: Link, opening: Opening | None) -> None:
+        if not self._no_delay:
+            link.set_no_delay(False)
         task = asyncio.get_running_loop().create_task(self._serve(link, opening))
         self._tasks[task] = link
         task.add_done_callback(self._tasks.pop)

@@ -189,11 +189,11 @@ class Wiring:
         return LinkClosed(self.end or ("this side has finished sending" if not self._gone.done() else why(None)))
 
     def _cut_off(self, where: str) -> None:
-        """The peer's last byte was used: say how it ended, with what is missing."""
+        """The peer's last byte was used: say how it ended, and in the middle of what, if it was."""
         if self.end is None:
-            self.end = f"the peer closed the link {where}" if len(self._inbox) else why(None)
-        elif len(self._inbox):
-            self.end = f"{self.end}, {where}"
+            self.end = f"{why(None)} {where}".rstrip()
+        elif where and not self._shut:
+            self.end = f"{self.end} {where}"
         self._inbox.clear()
 
 
