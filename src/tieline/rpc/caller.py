@@ -13,6 +13,7 @@ import msgspec
 from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed, Unavailable, call_error
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
+from tieline.rpc.arrival import Arrival
 from tieline.rpc.deadlines import Deadlines
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.line import Line
@@ -68,7 +69,14 @@ class Caller:
 
     @overload
     async def call(
-        self, method: str, /, *, timeout: float | None = ..., retry: bool = ..., returns: UnionType, **params: Any
+        self,
+        method: str,
+        /,
+        *,
+        timeout: float | None = ...,
+        retry: bool = ...,
+        returns: UnionType | Arrival,
+        **params: Any,
     ) -> Any: ...
 
     @overload
@@ -134,6 +142,12 @@ class Caller:
         handler. A reader that stalls holds back its own stream only.
         """
         return Stream(self, method, timeout, returns, params)
+
+    def tell(self, method: str, /, **params: Any) -> None:
+        """Call without waiting for the answer. It goes out in the order of calls; nothing happens without a link."""
+        if self._link is not None and not self._link.session.closing:
+            self._link.session.call(_encode((method, params, None)))
+            self._link.flush_soon()
 
     async def start_stream(
         self, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
@@ -456,6 +470,10 @@ async def _close_source(source: Any) -> None:
             log.warning("closing a stream that was sent failed", exc_info=True)
 
 
-@lru_cache(maxsize=256)
 def _decoder(kind: Any) -> Callable[[bytes], Any]:
+    return kind.read if type(kind) is Arrival else _type_decoder(kind)
+
+
+@lru_cache(maxsize=256)
+def _type_decoder(kind: Any) -> Callable[[bytes], Any]:
     return msgspec.msgpack.Decoder(kind).decode

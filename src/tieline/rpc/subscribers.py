@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tieline.errors import Overloaded
+from tieline.errors import LinkClosed, Overloaded
 from tieline.rpc.topics import Subscriber, Topic
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ class Subscribed:
         subscriber = self._by_name.get(topic.name)
         if subscriber is not None and subscriber.topic is topic:
             return topic.rewind(subscriber, after)
+        if self._peer.link is None:
+            raise LinkClosed
+        self.remove(topic.name)
         if len(self._by_name) >= self._peer.limits.topics:
             raise Overloaded(f"this link follows {len(self._by_name)} topics; leave some first")
         subscriber = self._by_name[topic.name] = topic.subscribe(self._peer, after)
@@ -33,6 +36,11 @@ class Subscribed:
         subscriber = self._by_name.pop(name, None)
         if subscriber is not None:
             subscriber.topic.leave(subscriber)
+
+    def hold(self, name: str) -> None:
+        subscriber = self._by_name.get(name)
+        if subscriber is not None:
+            subscriber.topic.hold(subscriber)
 
     def writable(self) -> None:
         """The socket has drained: go on where each topic stopped."""
