@@ -56,6 +56,14 @@ def _durable(transport: str) -> list[Goal]:
     ]
 
 
+def _raw(codec: str) -> list[Goal]:
+    group = f"raw {codec} over tcp"
+    return [
+        Goal(group, "64 in flight", "rate", "streams", at_least=1.5),
+        Goal(group, "one at a time", "rate", "streams", at_least=1.0),
+    ]
+
+
 GOALS = [
     *_calls("tcp", 1.15),
     *_calls("tls", 1.3),
@@ -63,6 +71,9 @@ GOALS = [
     *_fanout("tls"),
     *_durable("tcp"),
     *_durable("tls"),
+    *_raw("lines"),
+    *_raw("length-prefixed"),
+    Goal("upload over tcp", "1024 MiB", "rate", "bare", at_least=0.9),
 ]
 
 IDLE_KIB = {"idle links over tcp": 8.0, "idle links over tls": 40.0}

@@ -33,8 +33,6 @@ class Link(Wiring):
         self._turn = 0
         self.codec = Raw() if codec is None else codec
 
-    # -- receiving -----------------------------------------------------------------------------------------------
-
     async def receive(self, default: Any = None) -> Any:
         """The next message; `default` when the peer is gone, and `link.end` says why. Cancelling loses nothing.
 
@@ -94,8 +92,6 @@ class Link(Wiring):
         """
         await bulk.receive_into(self, file, size, progress)
 
-    # -- sending -------------------------------------------------------------------------------------------------
-
     async def send(self, message: Any) -> None:
         """Send one message: at once, unless the peer is behind with reading; then this waits.
 
@@ -137,8 +133,6 @@ class Link(Wiring):
             self.flush()
             self._closing = True
             self._stream.finish()
-
-    # -- what it is ----------------------------------------------------------------------------------------------
 
     @property
     def codec(self) -> Codec:

@@ -56,6 +56,34 @@ class Wiring:
         self._outgoing_size = 0
         self._silence: Silence | None = None
 
+    def close(self, reason: str = "closed by this side") -> None:
+        """Send what waits, then close. What has come and was not received is thrown away."""
+        if self._shut:
+            return
+        self.flush()
+        peer_finished = self._inbox.ended
+        self._end_here(reason)
+        Lingering(self._stream, self._gone, self._limits.drain).begin(peer_finished)
+
+    def abort(self, reason: str = "cut by this side") -> None:
+        """Close now; what waits to be sent is lost, and the peer may see a reset."""
+        self._end_here(reason)
+        self._outgoing.clear()
+        self._stream.abort()
+
+    async def wait_closed(self) -> None:
+        """Until the transport is gone. Call `close()` first."""
+        await asyncio.shield(self._gone)
+
+    def flush(self) -> None:
+        """Hand what was sent to the transport now, rather than at the end of this turn of the loop."""
+        outgoing = self._outgoing
+        if outgoing:
+            data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
+            outgoing.clear()
+            self._outgoing_size = 0
+            self._stream.write(data)
+
     # -- called by the stream ------------------------------------------------------------------------------------
 
     def opened(self, stream: Stream) -> None:
@@ -107,34 +135,6 @@ class Wiring:
                     sender.set_result(None)
 
     # -- its end -------------------------------------------------------------------------------------------------
-
-    def close(self, reason: str = "closed by this side") -> None:
-        """Send what waits, then close. What has come and was not received is thrown away."""
-        if self._shut:
-            return
-        self.flush()
-        peer_finished = self._inbox.ended
-        self._end_here(reason)
-        Lingering(self._stream, self._gone, self._limits.drain).begin(peer_finished)
-
-    def abort(self, reason: str = "cut by this side") -> None:
-        """Close now; what waits to be sent is lost, and the peer may see a reset."""
-        self._end_here(reason)
-        self._outgoing.clear()
-        self._stream.abort()
-
-    async def wait_closed(self) -> None:
-        """Until the transport is gone. Call `close()` first."""
-        await asyncio.shield(self._gone)
-
-    def flush(self) -> None:
-        """Hand what was sent to the transport now, rather than at the end of this turn of the loop."""
-        outgoing = self._outgoing
-        if outgoing:
-            data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
-            outgoing.clear()
-            self._outgoing_size = 0
-            self._stream.write(data)
 
     def _write(self, data: bytes) -> None:
         """Bytes past the codec, in order with the messages; never waits."""

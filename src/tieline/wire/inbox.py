@@ -68,7 +68,11 @@ class Inbox:
         if end > len(data):
             return MORE
         piece = data[begin:end]
-        self._take(end)
+        if end == len(data):  # _take(end), without the call
+            self._data = b""
+            end = 0
+        self._start = self._searched = end
+        self.note = None
         return piece if type(piece) is bytes else bytes(piece)
 
     def until(self, separator: bytes, limit: int, what: str = "message") -> bytes | More:
@@ -84,8 +88,8 @@ class Inbox:
             return MORE
         if at - start > limit:
             raise LimitExceeded(what, got=at - start, limit=limit)
-        piece = data[start:at]
         end = at + len(separator)
+        piece = data[start:at]
         if end == len(data):  # _take(end), without the call
             self._data = b""
             end = 0
