@@ -81,6 +81,32 @@ async def test_a_post_that_was_lost_goes_ahead_of_those_made_since(servers: Serv
 
 
 @pytest.mark.usefixtures("hurried")
+async def test_a_post_that_came_too_late_for_a_server_goes_to_the_next(servers: Servers) -> None:
+    server = servers()
+    await server.start()
+    async with tieline.connect(server.unix) as quick, tieline.connect(server.unix) as slow:
+        await quick.call("chat.post", room="lobby", text="first", id="1")
+        with closing(sqlite3.connect(server.data / "tieline.db", isolation_level=None)) as disk:
+            disk.execute("BEGIN IMMEDIATE")  # holds up the draining
+            held = asyncio.create_task(quick.call("chat.post", room="lobby", text="held", id="2"))
+            await quick.call("clock.now")
+            assert slow.link is not None
+            slow.link.stream.pause_reading()
+            server.tell(signal.SIGTERM)
+            await told(quick)
+            call = slow.call("chat.post", room="lobby", text="late", id="3", timeout=DEADLINE, retry=True)
+            late = asyncio.create_task(call)
+            await asyncio.wait({late}, timeout=0.1)  # it is sent, for this client has not read that all is over
+            slow.link.stream.resume_reading()
+            await told(slow)
+            disk.execute("ROLLBACK")
+        assert (await held)["position"] == 2
+        assert await server.ended() == 0
+        await server.start()
+        assert (await late)["position"] == 3
+
+
+@pytest.mark.usefixtures("hurried")
 async def test_strangers_who_guess_at_a_name_do_not_end_its_clients(
     servers: Servers, owner: Machine, machines: Machines
 ) -> None:

@@ -13,14 +13,14 @@ import pytest
 import tieline
 
 from .conftest import Machines
-from .machines import DEADLINE, Machine, ServerProcess, line, login, resident
+from .machines import DEADLINE, LONG, Machine, ServerProcess, line, login, resident
 
 POSTS = 100_000
 TEXT = "x" * 500
-SLEEPERS = 6
+SLEEPERS = 4
 "Readers that stop. Were the server to keep for each what it does not read, that would be far beyond GROWTH."
 GROWTH = 64 * 1024 * 1024
-"Bytes the server may grow by, page caches and all. The flood is over 50 MB, so 300 MB for all sleepers."
+"Bytes the server may grow by, page caches and all. The flood is over 50 MB, so 200 MB for all sleepers."
 LANES = 128
 SAMPLES = 200
 
@@ -28,16 +28,17 @@ SAMPLES = 200
 class Flood:
     """Posts as fast as they are taken, many at once."""
 
-    def __init__(self, client: tieline.Client) -> None:
+    def __init__(self, client: tieline.Client, posts: int, text: str) -> None:
         self._client = client
-        self._numbers = iter(range(POSTS))
+        self._numbers = iter(range(posts))
+        self._text = text
 
     async def post(self) -> None:
         await asyncio.gather(*(self._lane() for _ in range(LANES)))
 
     async def _lane(self) -> None:
         for number in self._numbers:
-            await self._client.call("chat.post", room="flood", text=TEXT, id=f"flood-{number}", timeout=DEADLINE)
+            await self._client.call("chat.post", room="flood", text=self._text, id=f"flood-{number}", timeout=DEADLINE)
 
 
 async def delays(poster: tieline.Client, listener: tieline.Client, name: str) -> list[float]:
@@ -63,11 +64,10 @@ async def gapless(followed: tieline.Subscription, count: int) -> None:
 
 @pytest.fixture
 async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with asyncio.timeout(110), AsyncExitStack() as made:
+    async with AsyncExitStack() as made:
         yield made
 
 
-@pytest.mark.timeout(120)
 async def test_readers_that_stop_cost_the_server_little_and_the_others_nothing(
     stack: AsyncExitStack, server: ServerProcess, owner: Machine, machines: Machines
 ) -> None:
@@ -89,7 +89,7 @@ async def test_readers_that_stop_cost_the_server_little_and_the_others_nothing(
         assert sleeper.link is not None
         sleeper.link.stream.pause_reading()
     size = resident(server.pid)
-    flood = asyncio.create_task(Flood(poster).post())
+    flood = asyncio.create_task(Flood(poster, POSTS, TEXT).post())
     await gapless(following, POSTS)  # while they sleep, another reads along
     await flood
     assert resident(server.pid) - size < GROWTH
@@ -103,7 +103,6 @@ async def test_readers_that_stop_cost_the_server_little_and_the_others_nothing(
     assert resident(server.pid) - size < GROWTH
 
 
-@pytest.mark.timeout(120)
 async def test_a_stopped_process_gets_everything_when_it_goes_on(
     stack: AsyncExitStack, server: ServerProcess, owner: Machine
 ) -> None:
@@ -113,8 +112,9 @@ async def test_a_stopped_process_gets_everything_when_it_goes_on(
     assert json.loads(await line(tail))["text"] == "first"
     tail.send_signal(signal.SIGSTOP)
     size = resident(server.pid)
-    await Flood(poster).post()
+    few = POSTS if LONG else POSTS // 5
+    await Flood(poster, few, TEXT * (POSTS // few)).post()
     assert resident(server.pid) - size < GROWTH
     tail.send_signal(signal.SIGCONT)
-    for position in range(2, POSTS + 2):
+    for position in range(2, few + 2):
         assert json.loads(await line(tail))["position"] == position
