@@ -42,10 +42,12 @@ class MemoryStream(Stream):
         self._told = False  # that the other end does not
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._closed or self._finished:
+        if self._closed or self._finished or not len(data):
             return
         self.bytes_out += len(data)
         other = self._other
+        if other._closed:
+            return  # as into a socket whose peer has gone: we hear of it in a moment
         other._waiting.append(bytes(data))
         other._waiting_bytes += len(data)
         if other._waiting_bytes > self._high_water and not self.paused:
@@ -94,9 +96,15 @@ class MemoryStream(Stream):
             data = self._waiting.popleft()
             self._waiting_bytes -= len(data)
             self.bytes_in += len(data)
-            self._receiver.received(memoryview(data))
+            try:
+                # Released afterwards, so that whoever keeps the view, not a copy, is found out here.
+                with memoryview(data) as view:
+                    self._receiver.received(view)
+            except Exception as error:
+                self._fail(error)
+                return
         other = self._other
-        if other.paused and self._waiting_bytes <= other._high_water // 4:
+        if other.paused and not other._closed and self._waiting_bytes <= other._high_water // 4:
             other.paused = False
             other._receiver.writable(True)
         if other._finished and not self._closed and not self._waiting and not self._told:
@@ -105,6 +113,17 @@ class MemoryStream(Stream):
         if other._closed and not self._closed and not self._waiting:
             self._closed = True
             self._loop.call_soon(self._end, None)
+
+    def _fail(self, error: Exception) -> None:
+        """Its receiver failed: end both, as the loop does with a socket whose protocol fails."""
+        context = {"message": "received() failed", "exception": error, "protocol": self}
+        self._loop.call_exception_handler(context)
+        if not self._closed:
+            self._closed = True
+            self._other._waiting.clear()
+            self._other._waiting_bytes = 0
+            self._loop.call_soon(self._end, error)
+            self._other._schedule()
 
     def _end(self, error: Exception | None) -> None:
         self._receiver.ended(error)
