@@ -13,26 +13,18 @@ Reply = Callable[[bytes], None]
 
 
 class Answers:
-    """`to(message, sender, reply)` runs `answer` and hands what it gives to `reply`, if it gives anything."""
+    """`function` is called at once; what it gives that is neither bytes nor None goes to `later`."""
 
-    __slots__ = ("_answer", "_dropped", "_limit", "_tasks")
+    __slots__ = ("_dropped", "_limit", "_tasks", "function")
 
     def __init__(self, answer: Answer, dropped: Callable[[str], None], limit: int) -> None:
-        self._answer = answer
+        self.function = answer
         self._dropped = dropped
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def now(self, message: bytes, sender: Place) -> Any:
-        """What `answer` gives: bytes, None, or something to wait for (then give it to `later`)."""
-        try:
-            return self._answer(message, sender)
-        except Exception:
-            self._failed(sender)
-            return None
-
     def later(self, answer: Any, sender: Place, reply: Reply) -> None:
-        """The rest of what `now` gave, when that was not bytes."""
+        """Wait for it, unless too many wait already, and hand what comes to `reply`."""
         if isinstance(answer, (bytearray, memoryview)):
             reply(bytes(answer))
         elif not hasattr(answer, "__await__"):
@@ -60,14 +52,15 @@ class Answers:
         try:
             given = await answer
         except Exception:
-            self._failed(sender)
+            self.failed(sender)
             return
         if isinstance(given, bytes):
             reply(given)
         elif given is not None:
             self.later(given if not hasattr(given, "__await__") else repr(given), sender, reply)
 
-    def _failed(self, sender: Place) -> None:
+    def failed(self, sender: Place) -> None:
+        """While an exception of `function` is handled."""
         log.exception("the answer to a datagram from %s failed", shown(sender))
         self._dropped("answer failed")
 

@@ -1,6 +1,7 @@
 """Making datagram endpoints: `tieline.datagrams`, and what its arguments may be. Bad ones are named."""
 
 import asyncio
+import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -79,7 +80,7 @@ def _udp(text: str) -> Address | None:
 async def _read_key(key: object, remote: Address | None, options: DatagramOptions) -> Key | Keyring | None:
     if key is None:
         return None
-    if options.broadcast or options.multicast:
+    if options.broadcast or options.multicast or (remote is not None and _is_group(remote.host)):
         raise ConfigError("key", "cannot be used with broadcast or multicast: each two have a session of their own")
     if isinstance(key, Keyring) and remote is not None:
         raise ConfigError("key", "is a keyring, which is for the side that clients come to; give to= one key of it")
@@ -90,6 +91,13 @@ async def _read_key(key: object, remote: Address | None, options: DatagramOption
     if isinstance(key, (bytes, str)):
         return await asyncio.to_thread(stretched, key)
     raise ConfigError("key", f"is a {type(key).__name__}; give a passphrase, 32 bytes, or a key handed out")
+
+
+def _is_group(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_multicast
+    except ValueError:
+        return False
 
 
 def _guard(secret: Key | Keyring | None, endpoint: Datagrams, remote: Address | None) -> Guard | None:

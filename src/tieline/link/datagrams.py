@@ -168,6 +168,8 @@ class Datagrams:
 
     async def close(self) -> None:
         """Stop at once. Answers that are being worked on are cancelled; who waits for a message gets the end."""
+        if not self.is_open:
+            return
         for one in self._sockets:
             one.close()
         if self._guard is not None:

@@ -134,7 +134,9 @@ def bound(address: Address, options: DatagramOptions = PLAIN) -> list[socket.soc
     except (OSError, ConfigError) as error:
         for sock in sockets.values():
             sock.close()
-        raise (_cannot_bind(address, error) if isinstance(error, OSError) else error) from error.__cause__
+        if isinstance(error, ConfigError):
+            raise
+        raise _cannot_bind(address, error) from error
     return list(sockets.values())
 
 

@@ -106,6 +106,8 @@ class Session:
 
     def open(self, datagram: bytes) -> bytes | None:
         """The message of a datagram whose counter is new; None when it is forged. Marks the counter as seen."""
+        if len(datagram) < OVERHEAD:
+            return None
         header = datagram[: HEADER.size]
         try:
             message = self._open(b"\0\0\0\0" + header[9:], datagram[HEADER.size :], header)
