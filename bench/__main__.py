@@ -9,12 +9,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import calls, certificate, durable, fanout, goals, idle, report
+from . import calls, certificate, durable, fanout, goals, idle, raw_datagrams, raw_level, raw_upload, report
 from .contest import Contest
 from .processes import allow_many_files
 from .setup import Setup
 
-GROUPS = {"calls": calls.run, "fanout": fanout.run, "durable": durable.run, "idle": idle.run}
+GROUPS = {
+    "calls": calls.run,
+    "fanout": fanout.run,
+    "durable": durable.run,
+    "idle": idle.run,
+    "raw": raw_level.run,
+    "upload": raw_upload.run,
+    "datagrams": raw_datagrams.run,
+}
 RESULTS = Path(__file__).parent / "results"
 
 
