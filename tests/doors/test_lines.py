@@ -104,10 +104,86 @@ async def test_a_word_to_one_person_reaches_only_that_person(house):
     await bob.sees("ada: psst\n")
     await bob.sees("ada: again\n")
     bob.types("what?")
-    await ada.sees("bob to you: what?\n")
+    await ada.sees("bob (to you): what?\n")
     assert "psst" not in ada.screen.decode()
     ada.types("/msg nobody hello")
     await ada.sees("there is no account 'nobody'")
+
+
+async def test_a_direct_message_finds_one_wherever_one_is(house):
+    ada, bob = await house.visit_as("ada"), await house.visit_as("bob", "builds")
+    ada.types("/msg bob psst", "/msg bob again")
+    seen = await bob.sees("again\n")
+    assert re.sub(r"^\d\d:\d\d ", "", seen, flags=re.MULTILINE).splitlines() == [
+        "ada (to you): psst",
+        "* only you can read that; answer with /msg ada …",
+        "ada (to you): again",
+    ]
+    bob.types("/msg ada what?", "aloud")
+    await ada.sees("bob (to you): what?\n* only you can read that; answer with /msg bob …\n")
+    ada.types("/quit")
+    rest = await ada.parts()
+    assert "aloud" not in rest
+    assert "psst" not in rest
+
+
+async def test_in_the_room_of_the_two_a_direct_message_is_shown_once(house):
+    ada, bob = await house.visit_as("ada"), await house.visit_as("bob", "@ada+bob")
+    ada.types("/msg bob one")
+    assert "(to you)" not in await bob.sees("ada: one\n")
+    bob.types("/join lobby")
+    await bob.sees("* here: ada, bob (you)\n")
+    ada.types("/msg bob two", "/msg bob three", "/join @bob", "four", "/quit")
+    seen = await bob.sees("ada (to you): four\n")
+    assert [seen.count(text) for text in ("one", "two", "three", "four")] == [0, 1, 1, 1]
+
+
+async def test_a_room_that_could_not_be_entered_does_not_hide_what_comes_from_there(house):
+    ada, bob = await house.visit_as("ada"), await house.visit_as("bob")
+    bob.types("/join @ada+eve", "/join @nobody")
+    await bob.sees("for the two who write them")
+    await bob.sees("no account 'nobody'")
+    ada.types("/msg bob psst")
+    await bob.sees("ada (to you): psst\n")
+
+
+async def test_guests_are_written_to_in_rooms_only(houses):
+    async with houses(guests=True) as house:
+        guest = house.visit()
+        guest.types("guest", "hello")
+        ada = await house.visit_as("ada")
+        await ada.sees(": hello\n")
+        ada.types("welcome")
+        assert "that did not work" not in await guest.sees("ada: welcome\n")
+
+
+async def test_what_was_shown_is_read(house):
+    peer = house.peer("ada")
+    for number in range(3):
+        await house.peer("bob").call("chat.post", room="lobby", text="hi", id=f"{number}")
+    assert await unread(peer) == {"lobby": 3}
+    ada = await house.visit_as("ada")
+    await reads(peer, {"lobby": 0})
+    await house.peer("bob").call("chat.post", room="lobby", text="more", id="more")
+    await ada.sees("bob: more\n")
+    assert await unread(peer) == {"lobby": 1}
+    ada.types("/join builds")
+    await reads(peer, {"lobby": 0})
+    await house.peer("bob").call("chat.post", room="builds", text="green", id="green")
+    await ada.sees("bob: green\n")
+    ada.stream.abort()
+    await reads(peer, {"builds": 0, "lobby": 0})
+
+
+async def unread(peer):
+    return {room["name"]: room["unread"] for room in (await peer.call("chat.rooms"))["rooms"]}
+
+
+async def reads(peer, wanted):
+    """Wait until that is what is unread."""
+    async with asyncio.timeout(5):
+        while await unread(peer) != wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_json_is_answered_as_such(house):

@@ -25,7 +25,7 @@ def message(text, by="ada", at=AT):
 
 def test_a_message_has_its_time_and_its_author():
     assert message_lines(message("hello"), NOW) == ["10:15 ada: hello"]
-    assert message_lines(message("hello"), NOW, "to you") == ["10:15 ada to you: hello"]
+    assert message_lines(message("hello"), NOW, "to you") == ["10:15 ada (to you): hello"]
 
 
 def test_one_of_another_day_has_its_date():

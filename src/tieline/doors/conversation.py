@@ -15,17 +15,20 @@ from tieline.doors.typed import Typed
 from tieline.doors.visitor import Visitor
 from tieline.doors.words import find
 from tieline.errors import LinkError, TielineError
+from tieline.login.names import as_said
 from tieline.rpc.feeds import Subscription
 from tieline.rpc.peer import Peer
 
 T = TypeVar("T")
+_INBOX = "/inbox"
+"Stands among the rooms one follows; no room has such a name."
 START = "lobby"
 LAST = 10
 "Messages shown on coming into a room."
 
 
 class Conversation:
-    """In one room at a time, and in direct messages with everybody one wrote to."""
+    """In one room at a time, and reached by direct messages from everybody."""
 
     def __init__(self, visitor: Visitor, peer: Peer) -> None:
         self.room = ""
@@ -35,10 +38,12 @@ class Conversation:
         self._peer = peer
         self._tasks: asyncio.TaskGroup
         self._following: dict[str, list[asyncio.Task[None]]] = {}  # by room
+        self._seen: dict[str, int] = {}  # by room: the last position shown
         self._mine: set[str] = set()  # ids of messages that must not come back as an echo
         self._posted = 0
         self._name = secrets.token_hex(8)  # of this conversation, for the ids of its messages
         self._said_replaced = False
+        self._said_how_to_answer = False
 
     async def run(self) -> None:
         """Until the visitor has no more to say or says /quit. Cancelling is safe."""
@@ -83,25 +88,29 @@ class Conversation:
 
     async def enter(self, room: str) -> None:
         """Go to a room: what it is about, who is here, its last messages, and from then on what is said."""
+        room = as_said(room, self.me)
         subscription = self._peer.subscribe(f"room/{room}")
-        entered = msgspec.convert(await subscription.open("chat.enter", room=room, last=LAST), shown.Entered)
+        self._following.setdefault(room, [])  # from here on its messages come this way, not by the inbox
+        try:
+            entered = msgspec.convert(await subscription.open("chat.enter", room=room, last=LAST), shown.Entered)
+        except TielineError:
+            if not self._following[room]:
+                del self._following[room]
+            raise
         if not self.room.startswith("@"):  # direct messages go on wherever one is
             self._leave(self.room)
         self._leave(room)
         self.room = room
         self.show(*shown.entered_lines(room, entered, self.me, shown.now()))
+        self._seen[room] = entered.position
+        self._mark_read(room)
         self._follow(room, self._messages(subscription, room))
         if not room.startswith("@"):
             self._follow(room, self._presence(room, shown.Here(entered.here, entered.count)))
-
-    async def direct(self, name: str) -> str:
-        """The room of the direct messages with somebody, followed from now on."""
-        room = f"@{name}"
-        if room not in self._following:
-            subscription = self._peer.subscribe(f"room/{room}")
-            await subscription.open()
-            self._follow(room, self._messages(subscription, room))
-        return room
+        if _INBOX not in self._following and not self._peer.identity.guest:
+            inbox = self._peer.subscribe("inbox", value=shown.Direct)
+            await inbox.open()
+            self._follow(_INBOX, self._inbox(inbox))
 
     async def post(self, room: str, text: str) -> None:
         """Say something; it is stored when this returns. It comes back to others only."""
@@ -161,6 +170,13 @@ class Conversation:
     def _leave(self, room: str) -> None:
         for task in self._following.pop(room, ()):
             task.cancel()
+        self._mark_read(room)
+
+    def _mark_read(self, room: str) -> None:
+        """What was shown is not unread any more, wherever this account looks."""
+        position = self._seen.pop(room, 0)
+        if position and not self._peer.identity.guest:
+            self._peer.tell("chat.read", room=room, position=position)
 
     async def _messages(self, subscription: Subscription, room: str) -> None:
         try:
@@ -168,15 +184,36 @@ class Conversation:
                 message = msgspec.convert(event.value, shown.Message)
                 if message.id in self._mine and message.by == self.me:
                     self._mine.discard(message.id)
-                    continue
-                await self._visitor.drained()
-                self.show(*shown.message_lines(message, shown.now(), self._place(room, message)))
+                else:
+                    await self._visitor.drained()
+                    self.show(*shown.message_lines(message, shown.now(), self._place(room, message)))
+                self._seen[room] = message.position
         except LinkError:
             return  # the visitor is told when the link ends
         except (TielineError, msgspec.ValidationError) as error:
             self.tell(f"nothing more comes from {room}: {error}")
         finally:
             await subscription.aclose()
+
+    async def _inbox(self, subscription: Subscription) -> None:
+        try:
+            async for event in subscription:
+                await self._visitor.drained()
+                direct: shown.Direct = event.value
+                if direct.room not in self._following:
+                    self.show(*shown.message_lines(direct.message, shown.now(), "to you"))
+                    self._tell_how_to_answer(direct.message.by)
+        except LinkError:
+            return  # the visitor is told when the link ends
+        except TielineError as error:
+            self.tell(f"no more direct messages come: {error}")
+        finally:
+            await subscription.aclose()
+
+    def _tell_how_to_answer(self, by: str) -> None:
+        if not self._said_how_to_answer:
+            self._said_how_to_answer = True
+            self.show(shown.answer_line(by))
 
     def _place(self, room: str, message: shown.Message) -> str:
         """Where a message belongs, when that is not where one is."""

@@ -24,6 +24,13 @@ class Message(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class Direct(msgspec.Struct, frozen=True):
+    """A message to oneself, and the room to answer in: `@` and who wrote it."""
+
+    room: str
+    message: Message
+
+
 class Page(msgspec.Struct, frozen=True):
     messages: list[Message]
     end: bool = True
@@ -40,6 +47,7 @@ class Entered(msgspec.Struct, frozen=True):
     messages: list[Message]
     here: list[str]
     count: int
+    position: int = 0
     topic_line: str = ""
     end: bool = True
 
@@ -57,9 +65,9 @@ class Rooms(msgspec.Struct, frozen=True):
 
 
 def message_lines(message: Message, now: datetime, place: str = "") -> list[str]:
-    """`10:15 ada: text`, or `10:15 ada @bob: text`; the following lines of one text are set in."""
+    """`10:15 ada: text`, or `10:15 ada (to you): text`; the following lines of one text are set in."""
     first, *others = safe_lines(message.text)
-    by = safe_text(f"{message.by} {place}" if place else message.by)
+    by = safe_text(f"{message.by} ({place})" if place else message.by)
     return [f"{clock(message.at, now)} {by}: {first}", *(f"      | {line}" for line in others)]
 
 
@@ -84,6 +92,11 @@ def entered_lines(room: str, entered: Entered, me: str, now: datetime) -> list[s
     for message in entered.messages:
         lines += message_lines(message, now)
     return lines
+
+
+def answer_line(by: str) -> str:
+    """How to answer a direct message."""
+    return safe_text(f"* only you can read that; answer with /msg {by} …")
 
 
 def here_line(here: Here, me: str) -> str:

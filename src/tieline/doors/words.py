@@ -78,7 +78,7 @@ async def _who(talk: "Conversation", rest: str) -> None:
 async def _msg(talk: "Conversation", rest: str) -> None:
     name, _, text = rest.partition(" ")
     _need(text.strip(), "msg")
-    await talk.post(await talk.direct(name.removeprefix("@")), text.strip())
+    await talk.post(f"@{name.removeprefix('@')}", text.strip())
 
 
 @_word("say", "TEXT", "say it in the room, even if it begins with / or {")

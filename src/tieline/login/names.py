@@ -35,6 +35,14 @@ def room_name(name: str) -> str:
     return _check("room", name, lower=True)
 
 
+def as_said(room: str, me: str) -> str:
+    """A room's name as `me` says it: `@ada` also for the full name of the direct messages of the two, `@ada+me`."""
+    first, plus, second = room.removeprefix("@").partition("+")
+    if not (room.startswith("@") and plus and me in (first, second)):
+        return room
+    return f"@{second if first == me else first}"
+
+
 def _check(kind: str, name: str, *, lower: bool) -> str:
     fault = _fault(name, lower)
     if fault is not None:
