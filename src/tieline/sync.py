@@ -25,11 +25,12 @@ from tieline.login.identity import Identity
 from tieline.loop_thread import LoopThread
 from tieline.rpc.feeds import Subscription
 from tieline.rpc.handlers import Handlers
+from tieline.sync_datagrams import BlockingDatagrams, datagrams
 from tieline.sync_link import BlockingLink, dial
 from tieline.transports.address import Address
 from tieline.wire.messages import Event
 
-__all__ = ["BlockingLink", "Client", "Events", "Items", "connect", "dial"]
+__all__ = ["BlockingDatagrams", "BlockingLink", "Client", "Events", "Items", "connect", "datagrams", "dial"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
