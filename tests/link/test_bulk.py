@@ -42,6 +42,7 @@ async def test_a_file_goes_there_and_back_between_messages(nothing_is_left, sour
         with stored.open("rb") as file:
             assert await link.send_file(file) == announced
         await link.send("sent")
+        await link.receive()  # until the caller closes: it may still be sending its file of no bytes
 
     path = source(size)
     stored = tmp_path / "stored"

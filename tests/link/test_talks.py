@@ -85,6 +85,25 @@ async def test_leaving_cancels_talks_and_closes_links(nothing_is_left):
         assert sock.recv(10) == b""
 
 
+@pytest.mark.parametrize("place", [LOCAL, "tls://127.0.0.1:0", "memory:words"])
+async def test_leaving_waits_for_the_last_words_of_talks_that_are_over(nothing_is_left, place):
+    words, over = bytes(2_000_000), asyncio.Event()
+
+    async def talk(link):
+        await link.send(words)
+        over.set()
+
+    async with asyncio.TaskGroup() as group:
+        async with tieline.listen(place, talk, codec=tieline.LengthPrefixed(limit=2_000_000)) as listener:
+            opened = tieline.dial(listener.address, codec=tieline.LengthPrefixed(limit=2_000_000))
+            link = await opened.__aenter__()
+            got = group.create_task(link.receive())
+            await over.wait()
+        assert not listener._open
+        assert await got == words
+        await opened.__aexit__(None, None, None)
+
+
 async def test_the_server_may_speak_first_and_close(nothing_is_left):
     async def welcome(link):
         await link.send("welcome")

@@ -76,6 +76,7 @@ class Lane:
             await self._until(over, wait)
         finally:
             Lane.busy -= 1
+            thread.join()  # it has nothing more to do
             gone.remove_done_callback(stop)
             wait.close()
             sock.close()

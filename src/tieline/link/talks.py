@@ -108,7 +108,8 @@ class Talks:
         self._no_delay = no_delay
         self._listener: Listener | None = None
         self._memory_name: str | None = None
-        self._tasks: dict[asyncio.Task[None], Link] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[Link] = set()  # also those whose talk is over and whose last words are on their way
 
     @property
     def address(self) -> str:
@@ -148,12 +149,12 @@ class Talks:
             await self._listener.close()
         if self._memory_name is not None:
             memory.unlisten(self._memory_name)
-        tasks = dict(self._tasks)
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await asyncio.gather(*(_closed(link) for link in [*tasks.values(), *self.links]))
+        await asyncio.gather(*(_closed(link) for link in self._open))
 
     # -- one caller ----------------------------------------------------------------------------------------------
 
@@ -168,9 +169,11 @@ class Talks:
     def _begin(self, link: Link, opening: Opening | None) -> None:
         if not self._no_delay:
             link.set_no_delay(False)
+        self._open.add(link)
+        link.on_gone(self._open.discard)
         task = asyncio.get_running_loop().create_task(self._serve(link, opening))
-        self._tasks[task] = link
-        task.add_done_callback(self._tasks.pop)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, link: Link, opening: Opening | None) -> None:
         try:

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 
 from tieline.errors import LinkClosed
 from tieline.limits import Limits
@@ -74,6 +75,10 @@ class Wiring:
     async def wait_closed(self) -> None:
         """Until the transport is gone. Call `close()` first."""
         await asyncio.shield(self._gone)
+
+    def on_gone(self, tell: Callable[[Self], object]) -> None:
+        """Call `tell` with this link once its transport is gone."""
+        self._gone.add_done_callback(lambda _: tell(self))
 
     def flush(self) -> None:
         """Hand what was sent to the transport now, rather than at the end of this turn of the loop."""
