@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tieline
+import tieline.client as client_module
 
 from .conftest import Machines, Servers
 from .machines import DEADLINE, Machine, ServerProcess, login
@@ -133,6 +134,26 @@ async def test_strangers_who_guess_at_a_name_do_not_end_its_clients(
                 refused.append(error)
         proxy.arm()
         assert await client.call("echo.upper", text="back", timeout=DEADLINE) == "BACK"
+
+
+async def test_a_link_lost_as_soon_as_it_is_there_is_not_dialled_without_a_pause(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def no_pause(attempt: int, random: float) -> float:
+        attempts.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr(client_module, "backoff", no_pause)
+    async with tieline.connect(server.unix) as client:
+        for steady, first in ((3600.0, 1), (0.0, 0)):
+            monkeypatch.setattr(client_module, "STEADY", steady)
+            assert client.link is not None
+            client.link.stream.abort()
+            await asyncio.sleep(0)
+            await client.call("clock.now", retry=True, timeout=DEADLINE)
+            assert attempts.pop() == first
 
 
 async def test_its_port_is_free_at_once_and_everybody_goes_on(

@@ -26,5 +26,11 @@ class Identity(msgspec.Struct, frozen=True):
             return scope == ENROL
         return scope is None or scope in self.scopes or "admin" in self.scopes
 
+    def refusal(self, what: str, scope: str | None) -> str:
+        """Why this caller may not do `what`, which needs `scope`, and what to do about it."""
+        if ENROL in self.scopes:
+            return f"{what} is not for tickets, which only enrol a device: `tieline join TICKET`, then come as that"
+        return f"{what} needs the scope {scope!r}; ask an admin of this server for it"
+
     def __str__(self) -> str:
         return f"{self.account}/{self.device}" if self.device else self.account

@@ -334,7 +334,7 @@ class Topics:
 
     def _permit(self, name: str, peer: "Peer", scope: str | None) -> None:
         if not peer.identity.may(scope):
-            raise Denied(f"the topic {name[:80]!r} needs the scope {scope!r}; ask an admin of this server for it")
+            raise Denied(peer.identity.refusal(f"the topic {name[:80]!r}", scope))
 
 
 def install(handlers: Handlers, topics: Topics) -> None:

@@ -62,7 +62,7 @@ class Work:
         try:
             handler = self._handlers.find(call.method)
             if not peer.identity.may(handler.scope):
-                raise Denied(f"{call.method} needs the scope {handler.scope!r}; ask an admin of this server for it")
+                raise Denied(peer.identity.refusal(call.method, handler.scope))
             arguments = handler.arguments(call.params)
             if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
                 self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
