@@ -63,7 +63,8 @@ class Lane:
 
     async def _run(self, work: "Callable[[socket.socket, _Wait], None]") -> int:
         original = self._link.socket
-        assert original is not None
+        if original is None or original.fileno() < 0:  # gone since this lane was chosen
+            raise self._link._over()
         sock = socket.socket(fileno=os.dup(original.fileno()))
         wait = _Wait(sock)
         over: asyncio.Future[None] = self._loop.create_future()
