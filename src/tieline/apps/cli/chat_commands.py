@@ -80,8 +80,10 @@ async def _rooms(talk: "Conversation", rest: str) -> None:
 @_command("msg", "NAME TEXT", "say something to one person only")
 async def _msg(talk: "Conversation", rest: str) -> None:
     name, _, text = _needed(rest, "msg").partition(" ")
-    await talk.say(f"@{name.removeprefix('@')}", _needed(text.strip(), "msg"))
-    talk.tell(f"to {name}: {text.strip()}")
+    room = f"@{name.removeprefix('@')}"
+    await talk.say(room, _needed(text.strip(), "msg"))
+    if room != talk.room:  # there it comes back by itself
+        talk.tell(f"to {room[1:]}: {text.strip()}")
 
 
 @_command("history", "[N]", "the last N messages, 50 when not said")

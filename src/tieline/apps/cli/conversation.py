@@ -1,20 +1,25 @@
-"""A person in a room: what others say appears, what is typed is posted, lines that begin with / are commands."""
+"""A person in a room: what others say there or to them appears, what is typed is posted, /lines are commands."""
 
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tieline.errors import TielineError
+from tieline.login.names import as_said
 from tieline.wire.safe_text import safe_text
 
 from .chat_commands import find
 from .history import Message
 from .output import message_lines
 from .posting import post
+from .read_marker import ReadMarker
 from .screen import Screen
 
 if TYPE_CHECKING:
     from tieline.client import Client
+
+Left = tuple[list[asyncio.Task[None]], ReadMarker | None]
+"What was followed in a room one has left, and its read marker."
 
 LAST = 20
 "Messages shown on entering a room."
@@ -30,41 +35,54 @@ class Conversation:
         self.room = ""
         self.over = False
         self._following: list[asyncio.Task[None]] = []
+        self._marker: ReadMarker | None = None
         self._read = 0
-        self._here: set[str] | None = None
+        self._entering = ""
+        self._read_of: dict[str, int] = {}  # by room of direct messages one was in: the last position shown there
+        self._said_how_to_answer = False
 
     async def run(self, room: str) -> None:
         """Talk until it is over."""
         self.client.on_link = self.tell
+        inbox: list[asyncio.Task[None]] = []
         try:
             await self.enter(room)
+            inbox.append(asyncio.create_task(self._inbox()))
             async for line in self.screen.typed():
                 await self._typed(line)
                 if self.over:
                     return
         finally:
-            await self._leave()
+            following, marker = self._leave()
+            await _end([*following, *inbox], marker)
 
     async def enter(self, room: str) -> None:
         """Go to a room: its topic line, who is here, its last messages, and then what comes. Raises CallError."""
+        room = as_said(room, self.client.identity.account)
         subscription = self.client.subscribe(f"room/{room}")
-        snapshot = await subscription.open("chat.enter", room=room, last=LAST)
-        await self._leave()
+        self._entering = room
+        try:
+            snapshot = await subscription.open("chat.enter", room=room, last=LAST)
+        finally:
+            self._entering = ""
+        # Nothing is awaited from here until one is in the room: a direct message comes either there or by the inbox.
+        left = self._leave()
         self.room = room
-        self._here = None
         self.screen.prompt = f"{safe_text(room)}> "
-        self._read = snapshot["position"]
         self._introduce(snapshot)
+        self._marker = ReadMarker(self.client, room)
+        self._saw(snapshot["position"])
         self._follow(self._messages(subscription))
-        self._follow(self._presence(room))
+        self._follow(self._presence(room, snapshot))
+        await _end(*left)
 
     def tell(self, text: str) -> None:
         """Say something to the person, apart from what people say."""
         self.screen.show(f"* {safe_text(text)}")
 
-    def show(self, message: Message) -> None:
+    def show(self, message: Message, place: str = "") -> None:
         """Show what somebody said."""
-        for line in message_lines(message["at"], message["by"], message["text"], short=True):
+        for line in message_lines(message["at"], message["by"], message["text"], short=True, place=place):
             self.screen.show(line)
 
     async def say(self, room: str, text: str) -> None:
@@ -88,8 +106,16 @@ class Conversation:
     def _introduce(self, snapshot: dict[str, Any]) -> None:
         topic_line = snapshot.get("topic_line")
         self.tell(f"{self.room}: {topic_line}" if topic_line else f"you are in {self.room}; /help lists what to type")
+        others = ", ".join(name for name in snapshot["here"] if name != self.client.identity.account)
+        unnamed = snapshot["count"] - len(snapshot["here"])
+        self.tell(f"here: {others}{f' and {unnamed} more' if unnamed else ''}" if others else "nobody else is here")
         for message in snapshot["messages"]:
             self.show(message)
+
+    def _saw(self, position: int) -> None:
+        self._read = position
+        if self._marker is not None:
+            self._marker.saw(position)
 
     def _follow(self, events: "asyncio._CoroutineLike[None]") -> None:
         self._following.append(asyncio.create_task(events))
@@ -98,32 +124,62 @@ class Conversation:
         try:
             async for event in subscription:
                 self.show(event.value)
-                self._read = event.position
+                self._saw(event.position)
         except TielineError as error:
             self.tell(f"nothing more comes from {self.room}: {error}")
 
-    async def _presence(self, room: str) -> None:
+    async def _presence(self, room: str, here: dict[str, Any]) -> None:
+        first = True
         with suppress(TielineError):  # who is here is a courtesy; a server may not tell
             async for event in self.client.subscribe(f"presence/{room}"):
-                self._changed(set(event.value["here"]))
+                news = event.value
+                if first:  # it may be older than what one was told on coming in
+                    news, first = _together(here, news), False
+                self._moved(here, news)
+                here = news
 
-    def _changed(self, here: set[str]) -> None:
-        before, self._here = self._here, here
-        if before is None:
-            others = sorted(here - {self.client.identity.account})
-            self.tell(f"here: {', '.join(others)}" if others else "nobody else is here")
-            return
-        for name in sorted(here - before):
+    def _moved(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        if any(each["count"] > len(each["here"]) for each in (before, after)):
+            return  # names were cut: nobody knows who came and who went
+        was, now = ({*each["here"]} - {self.client.identity.account} for each in (before, after))
+        for name in sorted(now - was):
             self.tell(f"{name} is here")
-        for name in sorted(before - here):
+        for name in sorted(was - now):
             self.tell(f"{name} left")
 
-    async def _leave(self) -> None:
-        """Stop following the room, and note how far it was read."""
-        following, self._following = self._following, []
-        for task in following:
+    async def _inbox(self) -> None:
+        """What others write to one directly, wherever one is."""
+        with suppress(TielineError):  # guests have none
+            async for event in self.client.subscribe("inbox"):
+                room, message = event.value["room"], event.value["message"]
+                here = room in (self.room, self._entering)
+                if not here and message["position"] > self._read_of.get(room, 0):
+                    self.show(message, "to you")
+                    if not self._said_how_to_answer:
+                        self._said_how_to_answer = True
+                        self.tell(f"only you can read that; answer with /msg {message['by']} …")
+
+    def _leave(self) -> Left:
+        """Stop following the room. What is left to do is for `_end`."""
+        left = self._following, self._marker
+        for task in self._following:
             task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
-        if self._read and self.client.is_open:
-            with suppress(TielineError):  # what was read is shown as unread once more: no harm
-                await self.client.call("chat.read", timeout=1.0, room=self.room, position=self._read)
+        if self.room.startswith("@"):
+            self._read_of[self.room] = self._read
+        self._following, self._marker = [], None
+        return left
+
+
+async def _end(following: list[asyncio.Task[None]], marker: ReadMarker | None) -> None:
+    """Wait until nothing is followed any more, and note how far was read."""
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+    if marker is not None:
+        await marker.close()
+
+
+def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Everybody who is in either."""
+    names = {*one["here"], *other["here"]}
+    return {"here": sorted(names), "count": max(one["count"], other["count"], len(names))}

@@ -90,8 +90,12 @@ def clock(at: int, *, short: bool = False) -> str:
     return time.strftime("%H:%M" if short else "%Y-%m-%d %H:%M:%S", time.localtime(at / 1000))
 
 
-def message_lines(at: int, by: str, text: str, *, short: bool = False) -> list[str]:
-    """A message as lines for a terminal. Its further lines are indented, so that none can pass for another message."""
+def message_lines(at: int, by: str, text: str, *, short: bool = False, place: str = "") -> list[str]:
+    """A message as lines for a terminal: `10:15 ada: text`, or with a place `10:15 ada (to you): text`.
+
+    Its further lines are indented, so that none can pass for another message.
+    """
     first, *more = safe_lines(text)
     head = f"{clock(at, short=short)} "
-    return [f"{head}{click.style(safe_text(by), bold=True)}: {first}", *(f"{' ' * len(head)}| {line}" for line in more)]
+    said = f"{head}{click.style(safe_text(by), bold=True)}{f' ({place})' if place else ''}: {first}"
+    return [said, *(f"{' ' * len(head)}| {line}" for line in more)]
