@@ -75,8 +75,10 @@ class Inbox:
         self.note = None
         return piece if type(piece) is bytes else bytes(piece)
 
-    def until(self, separator: bytes, limit: int, what: str = "message") -> bytes | More:
+    def until(self, separator: bytes, limit: int | None = None, what: str = "message") -> bytes | More:
         """What stands before the next `separator`, which is thrown away. Raises LimitExceeded for `what`."""
+        if limit is None:
+            limit = self.limit
         start = self._start
         data = self._data
         at = data.find(separator, self._searched)

@@ -51,7 +51,7 @@ class JsonLines:
 
     def decode(self, inbox: Inbox) -> Any:
         while True:
-            line = inbox.until(b"\n", self.limit or inbox.limit, "JsonLines message")
+            line = inbox.until(b"\n", self.limit, "JsonLines message")
             if line is MORE:
                 if not inbox.ended or not inbox:
                     return MORE

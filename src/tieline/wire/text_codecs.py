@@ -55,7 +55,7 @@ class Lines:
         return line + self._end
 
     def decode(self, inbox: Inbox) -> str | More:
-        line = inbox.until(self._end, self.limit or inbox.limit, "line")
+        line = inbox.until(self._end, self.limit, "line")
         if line is MORE:
             if not inbox.ended or not inbox:
                 return MORE
@@ -91,4 +91,4 @@ class Delimited:
         return whole
 
     def decode(self, inbox: Inbox) -> bytes | More:
-        return inbox.until(self.delimiter, self.limit or inbox.limit, "Delimited message")
+        return inbox.until(self.delimiter, self.limit, "Delimited message")
