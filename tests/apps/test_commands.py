@@ -130,6 +130,41 @@ def test_direct_messages(server: Serving, people: People, owner: Person) -> None
     assert owner.run("tail", "@ada", "--json").stdout == ""
 
 
+def unread(person: Person) -> dict[str, int]:
+    return {room["name"]: room["unread"] for room in json.loads(person.out("rooms", "--json"))}
+
+
+def test_what_tail_printed_is_read_by_this_account_only(server: Serving, people: People, owner: Person) -> None:
+    ada, bob = joined(people, owner, "ada"), joined(people, owner, "bob")
+    owner.out("say", "lobby", stdin="one\ntwo\n")
+    owner.out("say", "builds", "green")
+    ada.out("tail", "lobby", "-n", "0")
+    assert unread(ada) == {"builds": 1, "lobby": 2}
+    ada.out("tail", "lobby")
+    assert unread(ada) == {"builds": 1, "lobby": 0}
+    assert unread(bob) == {"builds": 1, "lobby": 2}
+    following = ada.start("tail", "builds", "-f")
+    assert following.stdout is not None
+    assert "green" in following.stdout.readline()
+    owner.out("say", "builds", "red")
+    assert "red" in following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    assert following.wait(30) == 130
+    assert unread(ada) == {"builds": 0, "lobby": 0}
+
+
+def test_who_is_at_the_server_and_who_is_in_a_room(server: Serving, people: People, owner: Person) -> None:
+    ada, bob = joined(people, owner, "ada"), joined(people, owner, "bob")
+    talking = ada.start("chat", "builds")
+    assert talking.stdout is not None
+    assert "builds" in talking.stdout.readline()
+    assert bob.out("who").split() == ["ada", "bob"]
+    assert json.loads(bob.out("who", "--json")) == {"accounts": ["ada", "bob"]}
+    assert bob.out("who", "builds").split() == ["ada"]
+    nobody = bob.run("who", "lobby")
+    assert (nobody.stdout, nobody.stderr) == ("", "Nobody is in lobby.\n")
+
+
 def test_following_goes_on_over_a_restart_of_the_server(serve: Serve, people: People, owner: Person) -> None:
     first = serve()
     ada = joined(people, owner, "ada")

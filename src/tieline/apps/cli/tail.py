@@ -29,26 +29,35 @@ from .session import run, session
 def tail(where: Where, room: str, last: int, follow: bool, as_json: bool) -> None:
     """Show a room's last messages, and what comes.
 
-    With -f it goes on with what comes, over lost connections too, until Ctrl-C.
+    With -f it goes on with what comes, over lost connections too, until Ctrl-C. What was shown counts as read.
     """
     run(_tail(where, room, last, follow, as_json))
 
 
 async def _tail(where: Where, room: str, last: int, follow: bool, as_json: bool) -> None:
+    from .read_marker import ReadMarker
+
     async with session(where) as client:
         client.on_link = note
-        messages = await latest(client, room, last, where.timeout)
-        for message in messages:
-            show(message, as_json)
-        if not follow:
-            return
-        after = messages[-1]["position"] if messages else 0 if last else None
-        subscription = client.subscribe(f"room/{room}", after=after)
-        await subscription.open()
-        sys.stdout.flush()
-        async for event in subscription:
-            show(event.value, as_json)
+        marker = ReadMarker(client, room)
+        try:
+            messages = await latest(client, room, last, where.timeout)
+            for message in messages:
+                show(message, as_json)
             sys.stdout.flush()
+            if messages:
+                marker.saw(messages[-1]["position"])
+            if not follow:
+                return
+            after = messages[-1]["position"] if messages else 0 if last else None
+            subscription = client.subscribe(f"room/{room}", after=after)
+            await subscription.open()
+            async for event in subscription:
+                show(event.value, as_json)
+                sys.stdout.flush()
+                marker.saw(event.position)
+        finally:
+            await marker.close()
 
 
 def show(message: dict[str, Any], as_json: bool) -> None:

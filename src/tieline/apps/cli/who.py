@@ -10,21 +10,20 @@ from .output import note, print_json
 from .session import ask, run
 
 
-@click.command(epilog=examples("tieline who", "tieline who builds --json"))
-@click.argument("room", default="lobby")
+@click.command(epilog=examples("tieline who", "tieline who lobby", "tieline who builds --json"))
+@click.argument("room", required=False)
 @server_options
 @json_option
-def who(where: Where, room: str, as_json: bool) -> None:
-    """List who is in a room.
-
-    ROOM is the lobby when none is named.
-    """
-    answer = run(ask(where, "chat.who", room=room))
+def who(where: Where, room: str | None, as_json: bool) -> None:
+    """List who is here: at the server, or in ROOM."""
+    answer = run(ask(where, "server.who") if room is None else ask(where, "chat.who", room=room))
     if as_json:
         print_json(answer, pretty=True)
         return
-    for name in answer["here"]:
+    names = answer["accounts"] if room is None else answer["here"]
+    for name in names:
         click.echo(safe_text(name))
-    unnamed = answer["count"] - len(answer["here"])
-    if unnamed or not answer["here"]:
-        note(f"and {unnamed} more" if unnamed else f"Nobody is in {room}.")
+    if room is not None:
+        unnamed = answer["count"] - len(names)
+        if unnamed or not names:
+            note(f"and {unnamed} more" if unnamed else f"Nobody is in {room}.")
