@@ -432,3 +432,23 @@ async def test_what_is_listened_on_is_told_as_it_came_out():
 async def test_only_stream_addresses_are_listened_on(scheme):
     with pytest.raises(AddressError, match="listen on host:port"):
         await listen(Address(scheme=scheme, host="lab"))
+
+
+async def test_a_caller_dropped_in_the_moment_it_is_handed_over_hears_of_its_end(serve):
+    ended = asyncio.get_running_loop().create_future()
+
+    class Dropped(asyncio.Protocol):
+        def __init__(self, opening):
+            self.opening = opening
+
+        def connection_made(self, transport):
+            self.opening.drop()
+
+        def connection_lost(self, exc):
+            ended.set_result(exc)
+
+    caller = await Caller.dial(serve(routes=Routes(*[Dropped] * 3)))
+    caller.say(NATIVE_HELLO)
+    assert await asyncio.wait_for(ended, 5) is None
+    assert await caller.hears_all() == b""
+    await caller.leaves()

@@ -76,6 +76,7 @@ class Opening:
         "_taken",
         "_timer",
         "_transport",
+        "_unwanted",
         "host",
         "loopback",
         "open",
@@ -97,6 +98,7 @@ class Opening:
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + house.limits.opening
         self._taken = False  # by the loop, which then closes the socket
+        self._unwanted = False  # dropped while it was handed over
         self._transport: asyncio.BaseTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         sock.when_gone = self._gone
@@ -137,6 +139,8 @@ class Opening:
             case Stage.SNIFFING:
                 self._loop.remove_reader(self._sock)
                 self._sock.close()
+            case Stage.HANDING_OVER if self._taken and (self._house.tls is None or not self.tls):
+                self._unwanted = True  # known in a moment; uvloop tells the protocol of no end when this is cancelled
             case Stage.HANDING_OVER if self.task is not None:
                 self.task.cancel()
                 if not self._taken:
@@ -206,6 +210,8 @@ class Opening:
             )
             if self.stage is Stage.HANDING_OVER:
                 self.stage = Stage.SERVED
+            if self._unwanted:
+                self.drop()
         except OSError as error:  # TLS trouble and time-outs are OSErrors too; the loop has closed the socket
             log.debug("%r failed: %s", self, error)
         finally:
