@@ -33,7 +33,7 @@ bench: $(VENV)/ready-bench ## measure beside others, as ratios (ARGS="calls" for
 	$(RUN) -m bench $(ARGS)
 
 fuzz: $(VENV)/ready-dev ## feed every parser what it does not expect, for a bounded time
-	$(RUN) -m pytest -q tests/fuzz $(ARGS)
+	$(RUN) -m fuzz $(ARGS)
 
 docs: $(VENV)/ready-dev ## write the reference pages anew from the code
 	$(RUN) docs/generate.py

@@ -405,6 +405,16 @@ def test_after_goaway_open_calls_finish_and_new_ones_are_refused(ends, a_call):
     assert kinds(ends.carry()[1]) == [("RESULT", channel)]
 
 
+def test_a_mistake_after_both_goodbyes_is_still_told(ends):
+    ends.client.goaway("leaving")
+    ends.server.goaway("leaving too")
+    ends.carry()
+    ends.server.goaway("you broke it", code="protocol")
+    _, at_client = ends.carry()
+    assert [event[2].reason for event in at_client] == ["you broke it"]
+    assert ends.client.goodbye.code == "protocol"
+
+
 def test_a_call_that_crossed_the_goaway_still_arrives(ends, a_call):
     ends.server.goaway("restarting")
     channel = ends.client.call(a_call)

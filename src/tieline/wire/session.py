@@ -43,6 +43,7 @@ class Session:
     __slots__ = (
         "_channels",
         "_cutter",
+        "_farewell",
         "_flows",
         "_heard",
         "_last_local",
@@ -75,6 +76,7 @@ class Session:
         self._out: list[bytes] = [PREFACE]
         self._heard = now
         self._pinged = False
+        self._farewell = ""  # the code of our last GOAWAY
 
     # -- bytes in ------------------------------------------------------------------------------------------------
 
@@ -219,9 +221,10 @@ class Session:
         self._out.append(frames)
 
     def goaway(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
-        """Say that this link is to end; open calls may finish. At most once."""
-        if not self.closing:
-            self.closing = True
+        """Say that this link is to end; open calls may finish. Once for each code: a mistake may follow a goodbye."""
+        self.closing = True
+        if code != self._farewell:
+            self._farewell = code
             payload = encode(GoAway(reason, retry_after, code))
             self._out.append(_pack(len(payload), _GOAWAY, 0) + payload)
 
