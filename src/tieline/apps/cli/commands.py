@@ -23,6 +23,7 @@ COMMANDS = {
     "password": "password",
     "status": "status",
     "doctor": "doctor",
+    "gallery": "gallery",
     "completion": "completion",
 }
 

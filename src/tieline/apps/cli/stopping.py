@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_signals(stopping: Callable[[], None]) -> Iterator[asyncio.Event]:
+def stop_signals(stopping: Callable[[], object]) -> Iterator[asyncio.Event]:
     """Gives an event that is set by the first signal, after `stopping()` was called."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

@@ -1,0 +1,1 @@
+../src/tieline/apps/gallery/counter_demo.py

@@ -1,0 +1,1 @@
+../src/tieline/apps/gallery/verified_json.py
