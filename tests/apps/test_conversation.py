@@ -72,8 +72,9 @@ class House:
         client: Any = Joined(await self.peer(name))
         screen = Screen()
         self.talks.append((screen, asyncio.create_task(Conversation(client, screen, 5.0).run(room))))
-        await screen.sees("here")
-        await client.call("clock.now")  # and so whatever follows on entering is done
+        screen.type("/who", "/who")  # answered after whatever is followed on coming in
+        for _ in range(3):
+            await screen.sees(" here")
         return screen
 
 

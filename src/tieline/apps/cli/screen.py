@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
+import click
+
 from .line_editor import LineEditor
 from .output import width
 
@@ -44,7 +46,7 @@ class PipeScreen:
         self.prompt = ""
 
     def show(self, line: str) -> None:
-        print(line, flush=True)
+        click.echo(line)  # without colours where the other end is no terminal
 
     def typed(self) -> AsyncIterator[str]:
         from .stdin import stdin_lines
