@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from tieline.wire.json_codecs import JsonLines, JsonValues
     from tieline.wire.keyring import Keyring
     from tieline.wire.messages import Event
+    from tieline.wire.sealed import Key
     from tieline.wire.text_codecs import Delimited, Lines
 
 _HOMES = {
@@ -73,6 +74,7 @@ _HOMES = {
     "Inbox": "tieline.wire.inbox",
     "JsonLines": "tieline.wire.json_codecs",
     "JsonValues": "tieline.wire.json_codecs",
+    "Key": "tieline.wire.sealed",
     "Keyring": "tieline.wire.keyring",
     "LengthPrefixed": "tieline.wire.codecs",
     "Limits": "tieline.limits",
@@ -115,6 +117,7 @@ __all__ = [
     "InvalidArgument",
     "JsonLines",
     "JsonValues",
+    "Key",
     "Keyring",
     "LengthPrefixed",
     "LimitExceeded",

@@ -39,12 +39,13 @@ from tieline.rpc.peer import Peer
 from tieline.rpc.reception import Reception
 from tieline.rpc.topics import Topic, Topics
 from tieline.services import accounts as account_service
-from tieline.services import chat, clock, echo
+from tieline.services import chat, clock, datagram, echo
 from tieline.services import server as server_service
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
 from tieline.transports.endpoint import Endpoint
+from tieline.wire.keyring import Keyring
 
 log = logging.getLogger("tieline.server")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -95,6 +96,13 @@ class Server:
     def topic(self, name: str, *, scope: str | None = None, latest: bool = False) -> Topic:
         """Offer a topic to publish to: `server.topic("ticks").publish(value)`."""
         return self.topics.add(Topic(name, latest=latest, limits=self.limits), scope=scope)
+
+    def hand_out_keys(self, keys: Keyring, where: Callable[[], str], *, scope: str | None = None) -> None:
+        """Let callers ask for keys of a sealed datagram endpoint: the methods `datagram.key` and `datagram.revoke`.
+
+        `where()` is the endpoint's address as its clients reach it, such as `lambda: endpoint.address`.
+        """
+        datagram.install(self.handlers, keys, where, scope)
 
     @asynccontextmanager
     async def serving(self, *addresses: str) -> AsyncIterator[list[str]]:

@@ -7,7 +7,7 @@ async with tieline.datagrams("udp://:7788", answer, key=keys) as endpoint:
 from collections.abc import Callable
 from typing import Protocol
 
-from tieline.errors import NotFound
+from tieline.errors import Denied, NotFound
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.wire.sealed import Key
@@ -35,6 +35,8 @@ def install(handlers: Handlers, keys: Keys, where: Callable[[], str], scope: str
     @handlers.method("datagram.key", scope=scope)
     def key(peer: Peer) -> Key:
         """A fresh key, its name and the address it is good for. It ends with this link."""
+        if not _secret(peer):
+            raise Denied("a key is not sent over plain text to another machine; connect with TLS")
         fresh = keys.issue(peer.identity, where())
         mine = held.setdefault(peer, [])
         mine.append(fresh.id)
@@ -52,3 +54,8 @@ def install(handlers: Handlers, keys: Keys, where: Callable[[], str], scope: str
             raise NotFound("this link has no such key; it may have been revoked already", {"id": id.hex()})
         mine.remove(id)
         keys.revoke(id)
+
+
+def _secret(peer: Peer) -> bool:
+    info = peer.link.stream.info if peer.link is not None else None
+    return info is not None and (info.kind == "tls" or info.loopback)
