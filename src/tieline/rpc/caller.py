@@ -1,9 +1,7 @@
 """What one peer asks of another: open calls, their deadlines, and the streams that go with them. Half of a `Peer`."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import count
 from types import UnionType
 from typing import Any, TypeVar, overload
@@ -13,22 +11,24 @@ import msgspec
 from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed, Unavailable, call_error
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
-from tieline.rpc.arrival import Arrival
+from tieline.rpc.arrival import Arrival, decoder
 from tieline.rpc.deadlines import Deadlines
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.line import Line
-from tieline.rpc.outgoing import Outgoing
+from tieline.rpc.outgoing import Outgoing, close_source
+from tieline.rpc.stream import Stream
 from tieline.wire.frames import Kind
 from tieline.wire.messages import UNREADABLE, UNWRITABLE, Fault, read
 from tieline.wire.session import Session
 
+__all__ = ["Caller", "Stream"]
+
 T = TypeVar("T")
 Reply = tuple["asyncio.Future[Any]", Callable[[bytes], Any], str]
 _encode = msgspec.msgpack.Encoder().encode
-_decode_any = msgspec.msgpack.Decoder().decode
+_decode_any = decoder(Any)
 _NEVER = 1e9
 "Seconds. A timeout beyond this is none."
-log = logging.getLogger("tieline.calls")
 
 
 class Caller:
@@ -114,7 +114,7 @@ class Caller:
                 return await self._call_with_stream(link, method, timeout, returns, params, error)
             channel = link.session.call(payload)
             future: asyncio.Future[Any] = self._loop.create_future()
-            self._replies[channel] = (future, _decode_any if returns is Any else _decoder(returns), method)
+            self._replies[channel] = (future, _decode_any if returns is Any else decoder(returns), method)
             if len(self._replies) == 1:
                 link.flush()  # a single call gains nothing by waiting for others to go with
             else:
@@ -135,7 +135,7 @@ class Caller:
                     raise
             timeout = self._left(ends)
 
-    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> "Stream":
+    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Stream:
         """Call a method that answers with a stream: `async for item in peer.stream(…)`.
 
         Items are decoded as `returns` when given. The call is made when the loop begins; leaving it cancels the
@@ -322,7 +322,7 @@ class Caller:
         """The rarer call, one of whose parameters is an async iterator."""
         channel = self._open_with_stream(link, method, timeout, params, error)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._replies[channel] = (future, _decoder(returns), method)
+        self._replies[channel] = (future, decoder(returns), method)
         if timeout is not None:
             self.watch(channel, timeout)
         try:
@@ -359,7 +359,7 @@ class Caller:
             link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))
         finally:
             link.flush_soon()
-            await _close_source(source)
+            await close_source(source)
 
     def _give_up(self, channel: int) -> None:
         """The caller does not wait any more."""
@@ -405,75 +405,3 @@ class Caller:
                 self._fail(channel, late)
         self.flush_soon()
         self._arm()
-
-
-class Stream:
-    """The items that answer one call, as an async iterator. Leaving the loop, or `aclose()`, cancels the handler."""
-
-    __slots__ = ("_ask", "_begun", "_closed", "_incoming")
-
-    def __init__(
-        self, caller: Caller, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
-    ) -> None:
-        self._ask = (caller, method, timeout, returns, params)
-        self._begun = self._closed = False
-        self._incoming: Incoming[Any] | None = None
-
-    def __aiter__(self) -> "Stream":
-        return self
-
-    async def __anext__(self) -> Any:
-        if self._incoming is None:
-            await self._begin()
-        if self._incoming is None:
-            raise StopAsyncIteration
-        return await self._incoming.__anext__()
-
-    @property
-    def waiting(self) -> int:
-        """Items that are here and can be had at once."""
-        return 0 if self._incoming is None else self._incoming.waiting
-
-    async def aclose(self) -> None:
-        self._closed = True
-        if self._incoming is not None:
-            await self._incoming.aclose()
-
-    def __del__(self) -> None:
-        # `break` out of `async for` drops the last reference: the sender must not go on for nobody.
-        incoming = getattr(self, "_incoming", None)
-        if incoming is not None:
-            incoming.abandon()
-
-    async def _begin(self) -> None:
-        if self._closed:
-            return
-        if self._begun:
-            raise RuntimeError(f"two tasks read the stream of {self._ask[1]} at once")
-        self._begun = True
-        try:
-            caller, *rest = self._ask
-            self._incoming = await caller.start_stream(*rest)
-        finally:
-            self._begun = False
-        if self._closed:
-            await self._incoming.aclose()
-
-
-async def _close_source(source: Any) -> None:
-    """Run the `finally` blocks of a generator that was not read to its end now, not when it is collected."""
-    close = getattr(source, "aclose", None)
-    if close is not None:
-        try:
-            await close()
-        except Exception:
-            log.warning("closing a stream that was sent failed", exc_info=True)
-
-
-def _decoder(kind: Any) -> Callable[[bytes], Any]:
-    return kind.read if type(kind) is Arrival else _type_decoder(kind)
-
-
-@lru_cache(maxsize=256)
-def _type_decoder(kind: Any) -> Callable[[bytes], Any]:
-    return msgspec.msgpack.Decoder(kind).decode

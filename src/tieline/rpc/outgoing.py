@@ -1,6 +1,7 @@
 """A stream that goes out: items become frames, no faster than the peer's credit and the socket allow."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.wire.frames import Kind
 
+log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RAW = (bytes, bytearray, memoryview)
 _GATHER = 64 * KiB
@@ -72,3 +74,13 @@ class Outgoing:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._drained.append(waiter)
         await waiter
+
+
+async def close_source(source: Any) -> None:
+    """Run the `finally` blocks of a generator that was not read to its end now, not when it is collected."""
+    close = getattr(source, "aclose", None)
+    if close is not None:
+        try:
+            await close()
+        except Exception:
+            log.warning("closing a stream that was sent failed", exc_info=True)
