@@ -161,7 +161,12 @@ async def test_what_the_room_has_shown_the_inbox_does_not_show_again() -> None:
             message = {"position": position, "at": 0, "by": room[1:], "text": f"{position}"}
             yield SimpleNamespace(value={"room": room, "message": message})
 
-    client: Any = SimpleNamespace(identity=SimpleNamespace(account="bob"), subscribe=told)
+    read: list[tuple[str, int]] = []
+
+    def tell(method: str, room: str, position: int, alone: bool) -> None:
+        read.append((room, position))
+
+    client: Any = SimpleNamespace(identity=SimpleNamespace(account="bob"), subscribe=told, tell=tell)
     screen = Screen()
     talk = Conversation(client, screen, 1.0)
     talk.room, talk._read = "@ada", 5
@@ -170,6 +175,7 @@ async def test_what_the_room_has_shown_the_inbox_does_not_show_again() -> None:
     await talk._inbox()
     shown = [line for line in await screen.sees("zoe (to you)") if not line.startswith("*")]
     assert without_time(shown) == ["ada (to you): 6", "zoe (to you): 1"]
+    assert read == [("@ada", 6), ("@zoe", 1)]
 
 
 async def test_a_third_person_sees_nothing_of_it(house: House) -> None:
@@ -214,6 +220,20 @@ async def test_what_was_shown_is_read_soon(house: House, monkeypatch: pytest.Mon
     await reads(other, {"lobby": 0})
     await post(ada, "lobby", "three")
     await reads(other, {"lobby": 0})
+
+
+async def test_a_direct_message_that_was_shown_is_read_unless_others_were_missed(house: House) -> None:
+    ada, eve, other = await house.peer("ada"), await house.peer("eve"), await house.peer("bob")
+    await post(eve, "@bob", "missed")
+    bob = await house.talk("bob")
+    await post(ada, "@bob", "one", "two")
+    await post(eve, "@bob", "three")
+    await bob.sees("three")
+    await reads(other, {"@ada": 0, "@eve": 2})
+    bob.type("/join @eve")
+    await bob.sees("missed")
+    bob.type("/quit")
+    await reads(other, {"@ada": 0, "@eve": 0})
 
 
 async def test_what_was_shown_is_read_on_leaving_at_the_latest(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

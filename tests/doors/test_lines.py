@@ -175,6 +175,16 @@ async def test_what_was_shown_is_read(house):
     await reads(peer, {"builds": 0, "lobby": 0})
 
 
+async def test_a_direct_message_that_was_shown_is_read_unless_others_were_missed(house):
+    await house.peer("ada").call("chat.post", room="@bob", text="missed", id="1")
+    bob, eve = await house.visit_as("bob"), house.peer("eve")
+    await eve.call("chat.post", room="@bob", text="seen", id="1")
+    await bob.sees("eve (to you): seen\n")
+    await house.peer("ada").call("chat.post", room="@bob", text="seen", id="2")
+    await bob.sees("ada (to you): seen\n")
+    await reads(house.peer("bob"), {"@ada": 2, "@eve": 0})
+
+
 async def unread(peer):
     return {room["name"]: room["unread"] for room in (await peer.call("chat.rooms"))["rooms"]}
 

@@ -109,6 +109,17 @@ async def test_a_read_marker_only_moves_forward(either: SqliteStore) -> None:
     assert [await either.mark_read("lobby", "ada", to) for to in (2, 1, 3, -1, 99)] == [2, 2, 3, 3, 4]
 
 
+async def test_a_message_read_alone_moves_the_marker_only_when_nothing_before_it_is_unread(either: SqliteStore) -> None:
+    assert await either.mark_read("lobby", "ada", 1, alone=True) == 0
+    for n, by in enumerate(("ada", "bob", "ada", "bob", "bob", "bob")):
+        await either.post("lobby", by, "hi", f"{n}", 0)
+    await either.post("z", "bob", "hi", "7", 0)
+    moves = [await either.mark_read("lobby", "ada", to, alone=True) for to in (4, 2, 4, 6, 1, 99)]
+    assert moves == [0, 2, 4, 4, 4, 4]
+    assert await either.mark_read("lobby", "ada", 5) == 5
+    assert await either.mark_read("lobby", "ada", 6, alone=True) == 6
+
+
 async def test_a_pair_is_seen_by_the_two_only(either: SqliteStore) -> None:
     room = pair_room("bob", "ada")
     assert (room, pair_of(room), pair_of("lobby")) == ("@ada+bob", ("ada", "bob"), None)

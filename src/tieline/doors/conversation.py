@@ -203,6 +203,7 @@ class Conversation:
                 if direct.room not in self._following:
                     self.show(*shown.message_lines(direct.message, shown.now(), "to you"))
                     self._tell_how_to_answer(direct.message.by)
+                    self._peer.tell("chat.read", room=direct.room, position=direct.message.position, alone=True)
         except LinkError:
             return  # the visitor is told when the link ends
         except TielineError as error:

@@ -81,8 +81,11 @@ class ChatStore(Protocol):
 
     async def set_topic_line(self, room: str, text: str) -> None: ...
 
-    async def mark_read(self, room: str, account: str, position: int) -> int:
-        """Move the read marker forward, at most to the last message. Returns where it is now: 0 without the room."""
+    async def mark_read(self, room: str, account: str, position: int, *, alone: bool = False) -> int:
+        """Move the read marker forward, at most to the last message. Returns where it is now: 0 without the room.
+
+        `alone`: only that message was read, so the marker stays when something before it is unread.
+        """
 
 
 def pair_room(one: str, other: str) -> str:

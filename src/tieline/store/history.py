@@ -114,6 +114,18 @@ def rooms(db: sqlite3.Connection, account: str, after: str, limit: int, cap: int
     return found[:limit], len(found) <= limit
 
 
+def marker_before_unread(db: sqlite3.Connection, number: int, account: str, position: int) -> int | None:
+    """The read marker, when there is something unread between it and a position."""
+    row = db.execute("SELECT position FROM markers WHERE account = ? AND room = ?", (account, number)).fetchone()
+    marker = int(row[0]) if row else 0
+    base = number << POSITION_BITS
+    unread = db.execute(
+        "SELECT 1 FROM messages WHERE key > ? AND key < ? AND author <> ? LIMIT 1",
+        (base + marker, base + min(position, POSITION_MASK), account),
+    ).fetchone()
+    return marker if unread else None
+
+
 def topic_line(db: sqlite3.Connection, room: str) -> str:
     row = db.execute("SELECT topic_line FROM rooms WHERE name = ?", (room,)).fetchone()
     return row[0] if row else ""

@@ -50,11 +50,13 @@ class SqliteChat(Database):
         _check_storable(room, text)
         await self._write(work)
 
-    async def mark_read(self, room: str, account: str, position: int) -> int:
+    async def mark_read(self, room: str, account: str, position: int, *, alone: bool = False) -> int:
         def work(db: sqlite3.Connection, log: MessageLog) -> int:
             number = find_room(db, room)
             if number is None:
                 return 0
+            if alone and (marker := read.marker_before_unread(db, number, account, position)) is not None:
+                return marker
             row = db.execute(
                 "INSERT INTO markers VALUES (?, ?, ?) ON CONFLICT (account, room) "
                 "DO UPDATE SET position = max(position, excluded.position) RETURNING position",

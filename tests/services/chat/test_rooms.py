@@ -128,6 +128,7 @@ async def test_rooms_tell_what_is_unread_until_it_is_read(house: House) -> None:
         ],
         "end": True,
     }
+    assert await bob.call("chat.read", room="lobby", position=3, alone=True) == {"position": 0}
     assert await bob.call("chat.read", room="lobby", position=1) == {"position": 1}
     assert await bob.call("chat.read", room="lobby", position=0) == {"position": 1}
     assert [room["unread"] for room in (await bob.call("chat.rooms"))["rooms"]] == [1, 1]

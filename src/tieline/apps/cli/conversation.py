@@ -155,6 +155,7 @@ class Conversation:
                 here = room in (self.room, self._entering)
                 if not here and message["position"] > self._read_of.get(room, 0):
                     self.show(message, "to you")
+                    self.client.tell("chat.read", room=room, position=message["position"], alone=True)
                     if not self._said_how_to_answer:
                         self._said_how_to_answer = True
                         self.tell(f"only you can read that; answer with /msg {message['by']} …")

@@ -142,10 +142,13 @@ class Chat:
         await self._store.set_topic_line(full, text)
         return TopicLine(text)
 
-    async def read(self, room: str, position: Count, peer: Peer) -> Marker:
-        """Note that everything up to `position` was read. The marker never goes back."""
+    async def read(self, room: str, position: Count, peer: Peer, alone: bool = False) -> Marker:
+        """Note that everything up to `position` was read. The marker never goes back.
+
+        With `alone` only the message at `position` was: the marker stays when something before it is unread.
+        """
         full = await self._names.full(room, peer.identity)
-        return Marker(await self._store.mark_read(full, peer.identity.account, position))
+        return Marker(await self._store.mark_read(full, peer.identity.account, position, alone=alone))
 
 
 def _check_size(what: str, text: str, limit: int) -> None:
