@@ -67,14 +67,15 @@ class House:
     async def peer(self, name: str) -> tieline.Peer:
         return await self._stack.enter_async_context(testing.connect(self._server, account=name))
 
-    async def talk(self, name: str, room: str = "lobby") -> Screen:
-        """Somebody who is in the room."""
+    async def talk(self, name: str, room: str = "lobby", told: str = "") -> Screen:
+        """Somebody who is in the room, and was `told` something on coming in."""
         client: Any = Joined(await self.peer(name))
         screen = Screen()
         self.talks.append((screen, asyncio.create_task(Conversation(client, screen, 5.0).run(room))))
         screen.type("/who", "/who")  # answered after whatever is followed on coming in
-        for _ in range(3):
-            await screen.sees(" here")
+        seen = [line for _ in range(3) for line in await screen.sees(" here")]
+        if told and told not in seen:
+            await screen.sees(told)
         return screen
 
 
@@ -156,23 +157,19 @@ async def test_coming_and_going_loses_and_doubles_no_direct_message(house: House
 
 
 async def test_what_the_room_has_shown_the_inbox_does_not_show_again() -> None:
-    async def told(topic: str) -> AsyncIterator[Any]:
-        for room, position in (("@ada", 5), ("@ada", 6), ("@eve", 1), ("@eve", 2), ("@zoe", 1)):
-            message = {"position": position, "at": 0, "by": room[1:], "text": f"{position}"}
-            yield SimpleNamespace(value={"room": room, "message": message})
-
     read: list[tuple[str, int]] = []
 
     def tell(method: str, room: str, position: int, alone: bool) -> None:
         read.append((room, position))
 
-    client: Any = SimpleNamespace(identity=SimpleNamespace(account="bob"), subscribe=told, tell=tell)
+    client: Any = SimpleNamespace(tell=tell)
     screen = Screen()
     talk = Conversation(client, screen, 1.0)
     talk.room, talk._read = "@ada", 5
     talk._leave()
     talk.room, talk._entering = "lobby", "@eve"  # whose messages come with the room
-    await talk._inbox()
+    for room, position in (("@ada", 5), ("@ada", 6), ("@eve", 1), ("@eve", 2), ("@zoe", 1)):
+        talk._written(room, {"position": position, "at": 0, "by": room[1:], "text": f"{position}"})
     shown = [line for line in await screen.sees("zoe (to you)") if not line.startswith("*")]
     assert without_time(shown) == ["ada (to you): 6", "zoe (to you): 1"]
     assert read == [("@ada", 6), ("@zoe", 1)]
@@ -210,6 +207,32 @@ async def test_a_late_word_of_presence_is_no_news() -> None:
     await Conversation(client, screen, 1.0)._presence("lobby", {"here": ["ada", "bob"], "count": 2})
     shown = [screen.lines.get_nowait() for _ in range(screen.lines.qsize())]
     assert shown == ["* ada left", "* eve is here"]
+
+
+async def test_what_was_missed_is_told_on_coming_in_and_on_coming_back(house: House) -> None:
+    ada = await house.peer("ada")
+    await post(ada, "@bob", "one", "two")
+    await post(ada, "lobby", "aloud")
+    bob = await house.talk("bob", told="* 2 unread from ada; /join @ada")
+    bob.type("/join @ada")
+    await bob.sees("two")
+    client: Any = SimpleNamespace(identity=SimpleNamespace(account="bob"), is_open=False)
+    talk = Conversation(client, Screen(), 1.0)
+    asked: list[str] = []
+
+    async def ask(method: str, **params: Any) -> Any:
+        asked.append(method)
+        return {"rooms": [{"name": "@ada", "unread": 1}, {"name": "@eve", "unread": 0}, {"name": "lobby", "unread": 9}]}
+
+    talk.ask = ask  # type: ignore[method-assign]
+    talk._link_changed("lost; trying again")
+    assert (asked, talk._following) == ([], [])
+    client.is_open = True
+    talk._link_changed("back again")
+    await asyncio.gather(*talk._following)
+    screen: Any = talk.screen
+    assert await screen.sees("unread") == ["* lost; trying again", "* back again", "* 1 unread from ada; /join @ada"]
+    assert screen.lines.empty()
 
 
 async def test_what_was_shown_is_read_soon(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,7 @@ async def test_what_was_shown_is_read(house):
 async def test_a_direct_message_that_was_shown_is_read_unless_others_were_missed(house):
     await house.peer("ada").call("chat.post", room="@bob", text="missed", id="1")
     bob, eve = await house.visit_as("bob"), house.peer("eve")
+    await bob.sees("* 1 unread from ada; /join @ada\n")
     await eve.call("chat.post", room="@bob", text="seen", id="1")
     await bob.sees("eve (to you): seen\n")
     await house.peer("ada").call("chat.post", room="@bob", text="seen", id="2")

@@ -25,6 +25,8 @@ _INBOX = "/inbox"
 START = "lobby"
 LAST = 10
 "Messages shown on coming into a room."
+MISSED = 20
+"People told of at most, from whom there are unread direct messages."
 
 
 class Conversation:
@@ -111,6 +113,8 @@ class Conversation:
             inbox = self._peer.subscribe("inbox", value=shown.Direct)
             await inbox.open()
             self._follow(_INBOX, self._inbox(inbox))
+            missed = await self.ask("chat.rooms", shown.Rooms, after="@", limit=MISSED)
+            self.show(*(shown.missed_line(each) for each in missed.rooms if each.name.startswith("@") and each.unread))
 
     async def post(self, room: str, text: str) -> None:
         """Say something; it is stored when this returns. It comes back to others only."""

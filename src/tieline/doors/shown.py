@@ -99,6 +99,11 @@ def answer_line(by: str) -> str:
     return safe_text(f"* only you can read that; answer with /msg {by} …")
 
 
+def missed_line(room: Room) -> str:
+    """That there are direct messages which came before one was here."""
+    return safe_text(f"* {room.unread:,} unread from {room.name[1:]}; /join {room.name}")
+
+
 def here_line(here: Here, me: str) -> str:
     """`* here: ada, bob (you)`."""
     names = ", ".join(f"{name} (you)" if name == me else name for name in here.here)

@@ -62,6 +62,18 @@ async def test_the_other_must_exist(house: House) -> None:
     assert await say(ada, "now there is", room="@nobody") == [1]
 
 
+async def test_direct_messages_can_be_listed_by_themselves(house: House) -> None:
+    ada, bob = house.login("ada"), house.login("bob")
+    await say(ada, "hi", room="1st")
+    await say(ada, "hi", room="lobby")
+    for room in ("@bob", "@ada", "@eve"):
+        await say(ada, "hi", room=room)
+    found = (await ada.call("chat.rooms", after="@", limit=3))["rooms"]
+    assert [room["name"] for room in found] == ["@ada", "@bob", "@eve"]
+    found = (await bob.call("chat.rooms", after="@"))["rooms"]
+    assert [(room["name"], room["unread"]) for room in found] == [("@ada", 1), ("lobby", 1)]
+
+
 async def test_guests_have_no_direct_messages(house: House) -> None:
     # Even one who could take the name of an account sees nothing of it.
     for name in ("guest-1", "ada"):

@@ -24,6 +24,9 @@ Left = tuple[list[asyncio.Task[None]], ReadMarker | None]
 LAST = 20
 "Messages shown on entering a room."
 
+MISSED = 20
+"People told of at most, from whom there are unread direct messages."
+
 
 class Conversation:
     """One at a time in one room. Ends with the input, with /quit, or when the server lets us in no more."""
@@ -43,7 +46,7 @@ class Conversation:
 
     async def run(self, room: str) -> None:
         """Talk until it is over."""
-        self.client.on_link = self.tell
+        self.client.on_link = self._link_changed
         inbox: list[asyncio.Task[None]] = []
         try:
             await self.enter(room)
@@ -150,15 +153,33 @@ class Conversation:
     async def _inbox(self) -> None:
         """What others write to one directly, wherever one is."""
         with suppress(TielineError):  # guests have none
-            async for event in self.client.subscribe("inbox"):
-                room, message = event.value["room"], event.value["message"]
-                here = room in (self.room, self._entering)
-                if not here and message["position"] > self._read_of.get(room, 0):
-                    self.show(message, "to you")
-                    self.client.tell("chat.read", room=room, position=message["position"], alone=True)
-                    if not self._said_how_to_answer:
-                        self._said_how_to_answer = True
-                        self.tell(f"only you can read that; answer with /msg {message['by']} …")
+            inbox = self.client.subscribe("inbox")
+            await inbox.open()
+            await self._tell_missed()
+            async for event in inbox:
+                self._written(event.value["room"], event.value["message"])
+
+    def _written(self, room: str, message: Message) -> None:
+        """A direct message came. If one is in its room, it is shown there."""
+        if room in (self.room, self._entering) or message["position"] <= self._read_of.get(room, 0):
+            return
+        self.show(message, "to you")
+        self.client.tell("chat.read", room=room, position=message["position"], alone=True)
+        if not self._said_how_to_answer:
+            self._said_how_to_answer = True
+            self.tell(f"only you can read that; answer with /msg {message['by']} …")
+
+    def _link_changed(self, text: str) -> None:
+        self.tell(text)
+        if self.client.is_open:  # rooms are read on from where one was, the inbox is not
+            self._follow(self._tell_missed())
+
+    async def _tell_missed(self) -> None:
+        """Which direct messages came while one was not here."""
+        with suppress(TielineError):
+            for room in (await self.ask("chat.rooms", after="@", limit=MISSED))["rooms"]:
+                if room["name"].startswith("@") and room["unread"] and room["name"] != self.room:
+                    self.tell(f"{room['unread']} unread from {room['name'][1:]}; /join {room['name']}")
 
     def _leave(self) -> Left:
         """Stop following the room. What is left to do is for `_end`."""
