@@ -6,7 +6,7 @@ import re
 import pytest
 
 from .conftest import Machines
-from .machines import Machine, ServerProcess
+from .machines import Machine, ServerProcess, free_port
 from .test_lines_door import Terminal
 
 pytestmark = pytest.mark.requires("nc")
@@ -67,3 +67,24 @@ async def at_chat_follows(at_chat: Terminal) -> None:
     """Whatever follows on coming in is done when a command is answered that was typed later."""
     at_chat.types("/who", "/who")
     await at_chat.sees("* here: bob\n* here: bob\n")
+
+
+async def test_a_word_that_came_while_the_link_was_lost_is_told_of(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    bob = machines("bob")
+    await join(owner, bob, "bob")
+    at_chat = Terminal(await bob.start("chat"))
+    await at_chat_follows(at_chat)
+    await server.end()
+    port, server.port = server.port, free_port()  # where bob does not look for it
+    await server.start()
+    await owner.out("say", "@bob", "missed")
+    await server.end()
+    server.port = port
+    await server.start()
+    await at_chat.sees("* back again\n")
+    answer = (await at_chat.sees("; /join @")) + (await at_chat.sees("\n"))
+    assert "* 1 unread from " in answer
+    at_chat.types(answer.rpartition("; ")[2].strip())
+    await at_chat.sees(": missed\n")
