@@ -45,7 +45,7 @@ class Desk:
     """A folder, an environment and a terminal for one document. Ports are free ones instead of those in the text."""
 
     def __init__(self, folder: Path, root: Path) -> None:
-        self.ports = {"7788": str(free_port()), "7789": str(free_port())}
+        self.ports = {port: str(free_port()) for port in ("7788", "7789", "7790")}
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
         self.environment = {
@@ -61,7 +61,7 @@ class Desk:
                 example.write_text(self.placed(example.read_text()))
 
     def placed(self, text: str) -> str:
-        return re.sub("778[89]", lambda match: self.ports[match[0]], text)
+        return re.sub("778[89]|7790", lambda match: self.ports[match[0]], text)
 
     def run(self, command: str, expected: str) -> None:
         if command.endswith("&"):
