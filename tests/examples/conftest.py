@@ -38,7 +38,12 @@ class Program:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.address = self.until(lambda line: "://" in line)
+        try:
+            self.address = self.until(lambda line: "://" in line)
+        except AssertionError:
+            self.process.kill()
+            self.ended()
+            raise
 
     def _read(self) -> None:
         assert self.process.stdout is not None

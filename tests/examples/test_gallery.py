@@ -84,3 +84,23 @@ def test_a_signal_ends_it_cleanly_while_somebody_is_there(gallery, call, tmp_pat
 def test_an_example_runs_by_itself(start_script, name) -> None:
     program = start_script(f"examples/{name.replace('-', '_')}.py", "--listen", "tcp://127.0.0.1:0")
     program.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "named"),
+    [
+        ("verified-json", ("--key", ""), "key"),
+        ("verified-json", ("--key", "k", "--digest", "md6"), "digest"),
+        ("verified-hello", ("--key", ""), "key"),
+        ("groupchat", ("--encoding", "utf-99"), "encoding"),
+        ("groupchat", ("--encoding", "utf-16", "--chunks"), "encoding"),
+        ("upload", ("--into", __file__), __file__),
+        ("counter-demo", ("--count", "many"), "--count"),
+        ("talk", ("--dial", "tcp://127.0.0.1:1"), "127.0.0.1:1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(name, wrong, named, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        shelf.program(name).main(["--listen", "tcp://127.0.0.1:0", *wrong])
+    assert left.value.code
+    assert named in capsys.readouterr().err

@@ -51,6 +51,17 @@ def test_q_from_a_caller_ends_its_part_and_q_typed_here_ends_all(talk, joined):
     talk.ended()
 
 
+def test_two_people_with_this_program_talk(gallery, start_script):
+    here = gallery("talk", "--lines")
+    there = start_script("-m", "tieline", "gallery", "talk", "--lines", "--dial", here.address)
+    there.type("hello\nare you there?\n")
+    here.until(lambda line: line == "caller-1: are you there?")
+    here.type("yes\nQ\n")
+    there.until(lambda line: line == "they: yes")
+    here.ended()
+    there.ended()
+
+
 def test_callers_who_send_lines_are_understood_in_pieces_and_together(talk, joined):
     client, name = joined()
     client.send(b"one\ntwo\n")

@@ -14,7 +14,7 @@ REMEMBERED = 1000  # senders; anybody can make up as many as they like
 
 
 class Talk:
-    def __init__(self, endpoint: Any) -> None:
+    def __init__(self, endpoint: tieline.Datagrams) -> None:
         self.endpoint = endpoint
         self.senders: dict[str, Any] = {}  # who spoke last stands last
 

@@ -59,8 +59,10 @@ class Chat:
             await link.send(member.waiting.get_nowait())
 
 
-async def serve(address: str, codec: tieline.Codec) -> None:
+async def serve(address: str, encoding: str, chunks: bool) -> None:
     chat = Chat()
+    lines = tieline.Lines(encoding, LONGEST, errors="replace")
+    codec = Chunks(lines.encoding, LONGEST) if chunks else lines
     async with tieline.listen(address, chat.talk, codec=codec) as listener:
         stage.announce(listener.address)
         async for line in stage.stdin_lines():
@@ -77,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--chunks", action="store_true", help="for callers who send no newline: each chunk is a message"
     )
     options = parser.parse_args(arguments)
-    lines = tieline.Lines(options.encoding, LONGEST, errors="replace")
-    stage.run(serve(options.listen, Chunks(options.encoding, LONGEST) if options.chunks else lines))
+    stage.run(serve(options.listen, options.encoding, options.chunks))
 
 
 if __name__ == "__main__":

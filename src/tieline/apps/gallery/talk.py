@@ -1,7 +1,7 @@
 """The person here and those who call talk, in turn or at will. `Q` ends it.
 
 Callers are named by the order they come in. A line typed here goes to all, `@caller-2 hello` to that one. `Q` typed
-here is sent to all and ends this; from a caller it ends that one's part.
+here is sent to all and ends this; from a caller it ends that one's part. With `--dial`, this is the caller.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ class Talk:
         self.links: dict[str, tieline.Link] = {}
         self.came = 0
 
-    async def hear(self, link: tieline.Link) -> None:
+    async def hear(self, link: tieline.Link, name: str = "") -> None:
         self.came += 1
-        name = f"caller-{self.came}"
+        name = name or f"caller-{self.came}"
         self.links[name] = link
         stage.show(f"{name} is here, from {link.peer}")
         try:
@@ -39,6 +39,13 @@ class Talk:
         elif line:
             await asyncio.gather(*(tell(link, line) for link in self.links.values()))
 
+    async def type(self) -> None:
+        async for line in stage.stdin_lines():
+            await self.say(line)
+            if line.strip() == "Q":
+                return
+        await stage.forever()  # nobody is here to type; the others may still talk
+
 
 async def tell(link: tieline.Link, text: str) -> None:
     try:
@@ -52,18 +59,28 @@ async def serve(address: str, codec: tieline.Codec) -> None:
     talk = Talk()
     async with tieline.listen(address, talk.hear, codec=codec) as listener:
         stage.announce(listener.address)
-        async for line in stage.stdin_lines():
-            await talk.say(line)
-            if line.strip() == "Q":
-                return
-        await stage.forever()
+        await talk.type()
+
+
+async def dial(address: str, codec: tieline.Codec) -> None:
+    talk = Talk()
+    async with tieline.dial(address, codec=codec) as link:
+        stage.announce(address)
+        both = {asyncio.create_task(talk.hear(link, "they")), asyncio.create_task(talk.type())}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = stage.options("talk", __doc__, "tcp://127.0.0.1:8888")
     parser.add_argument("--lines", action="store_true", help="end what is sent with a newline, for callers with nc")
+    parser.add_argument("--dial", metavar="ADDRESS", help="call somebody who listens there, instead of listening")
     options = parser.parse_args(arguments)
-    stage.run(serve(options.listen, Chunks(end="\n" if options.lines else "")))
+    codec = Chunks(end="\n" if options.lines else "")
+    stage.run(dial(options.dial, codec) if options.dial else serve(options.listen, codec))
 
 
 if __name__ == "__main__":

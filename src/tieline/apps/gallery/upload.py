@@ -34,6 +34,8 @@ async def save(link: tieline.Link, header: Header, folder: Path) -> None:
 
 
 async def serve(address: str, folder: Path, largest: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
     async def receive(link: tieline.Link) -> None:
         async for data in link:
             try:
@@ -57,7 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="where files go; made if need be")
     parser.add_argument("--largest", default=1 << 34, type=int, metavar="BYTES", help="of a file (%(default)s)")
     options = parser.parse_args(arguments)
-    options.into.mkdir(parents=True, exist_ok=True)
     stage.run(serve(options.listen, options.into, options.largest))
 
 
