@@ -126,6 +126,17 @@ def test_the_dead_are_removed_and_nobody_minds(chat, member, vanish):
     bob.hear_until(f"{bob.name}: still here")
 
 
+@pytest.mark.parametrize("options", [(), ("--chunks",)])
+def test_the_longest_message_there_can_be_reaches_everybody(gallery, member, options):
+    chat = gallery("groupchat", *options)
+    ada, bob = member(chat), member(chat)
+    for text in ("x" * 4090, "é" * 2047, "\x1b" * 4095):
+        ada.say(text)
+        assert bob.hear() == f"{ada.name}: {text}".replace("\x1b", "\u241b")
+    bob.say("all there")
+    ada.hear_until(f"{bob.name}: all there")
+
+
 def test_a_line_without_an_end_is_put_out(chat, member):
     ada, bob = member(chat), member(chat)
     try:

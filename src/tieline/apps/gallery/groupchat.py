@@ -61,9 +61,10 @@ class Chat:
 
 async def serve(address: str, encoding: str, chunks: bool) -> None:
     chat = Chat()
-    lines = tieline.Lines(encoding, LONGEST, errors="replace")
+    lines = tieline.Lines(encoding, errors="replace")
     codec = Chunks(lines.encoding, LONGEST) if chunks else lines
-    async with tieline.listen(address, chat.talk, codec=codec) as listener:
+    limits = tieline.Limits(frame=LONGEST)  # of what comes; with date and address it goes out longer
+    async with tieline.listen(address, chat.talk, codec=codec, limits=limits) as listener:
         stage.announce(listener.address)
         async for line in stage.stdin_lines():
             if line.strip() == "quit":
