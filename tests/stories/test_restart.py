@@ -56,6 +56,27 @@ async def test_a_stream_that_is_read_slowly_is_finished_first(server: ServerProc
     assert "Traceback" not in server.said
 
 
+async def test_what_was_sent_is_read_though_the_reader_writes_meanwhile(server: ServerProcess) -> None:
+    """A server that hung up first would cost its caller all that is unread: writing to it would break the link."""
+    async with tieline.connect(server.unix) as quick, tieline.connect(server.unix) as slow:
+        stream = slow.stream("echo.count", to=2_000)  # little enough to be sent at once
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        assert slow.link is not None
+        slow.link.flush()
+        slow.link.stream.pause_reading()
+        await quick.call("clock.now")
+        server.tell(signal.SIGTERM)
+        await told(quick)
+        late = asyncio.create_task(slow.call("clock.now"))
+        await asyncio.sleep(0)
+        slow.link.stream.resume_reading()
+        assert await first == 1
+        assert [item async for item in stream] == list(range(2, 2_001))
+        assert await late
+        assert await server.ended() == 0
+
+
 @pytest.mark.usefixtures("hurried")
 async def test_a_post_that_was_lost_goes_ahead_of_those_made_since(servers: Servers) -> None:
     server = servers()

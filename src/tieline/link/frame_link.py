@@ -116,6 +116,8 @@ class FrameLink:
             self._refuse(error)
             return
         self.flush()
+        if self.session.goodbye is not None:
+            self._hang_up_when_done()
 
     def finished(self) -> None:
         # tieline/1 has no use for a half-open link: answers to a peer that hung up are kept by nobody.
@@ -173,6 +175,14 @@ class FrameLink:
             self._deal()
         except Exception as error:
             self._refuse(error)
+            return
+        self._hang_up_when_done()
+
+    def _hang_up_when_done(self) -> None:
+        # Whoever still reads must be the one to close: writing to a side that closed first breaks the link at once,
+        # and with it goes all that was sent and not yet read.
+        if not self._held and not self.session.open_channels and self.session.goodbye is not None:
+            self.close(self.session.goodbye.reason)
 
     def _hold_back(self, size: int) -> None:
         self._owed += size

@@ -7,6 +7,9 @@ from contextlib import suppress
 
 from tieline.rpc.peer import Peer
 
+HANGING_UP = 1.0
+"Seconds a peer has to read the last that was sent and hang up, and then again for the system to close the link."
+
 
 class Links:
     """Peers join when logged in and leave by themselves when their link ends."""
@@ -58,13 +61,17 @@ class Links:
         running = [work for peer in self for work in peer.running]
         if running:
             await asyncio.wait(running, timeout=seconds)
+        await self._left()  # peers that know tieline hang up when they have read everything
         for peer in self:
             if peer.link is not None:
                 peer.link.close(reason)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._empty.wait()
+        await self._left()
         for peer in self:
             if peer.link is not None:
                 peer.link.stream.abort()
         await self._empty.wait()
+
+    async def _left(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANGING_UP):
+                await self._empty.wait()

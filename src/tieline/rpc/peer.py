@@ -185,7 +185,7 @@ class Peer(Caller):
             self._feeds.event(content)
 
     def _on_goaway(self, channel: int, content: GoAway) -> None:
-        """The other side closes when the open calls are done."""
+        """The other side wants the link to end; it does when the open calls are done."""
         self.goodbye = content.reason
 
 
