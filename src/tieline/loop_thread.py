@@ -37,7 +37,12 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("this would wait for its own thread: a handler of a blocking client uses `thread=True`")
-        return self.wait(self.submit(coroutine))
+        future: Future[T] = Future()
+        try:
+            return self.wait(self.submit(coroutine, future))
+        except BaseException:
+            future.cancel()  # an interrupt may have come before `submit` returned, and the coroutine runs already
+            raise
 
     def wait(self, future: "Future[T]") -> T:
         """The same for what was submitted."""
@@ -49,11 +54,13 @@ class LoopThread:
             future.cancel()
             raise
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Raises LinkClosed when the thread is over."""
+    def submit(self, coroutine: Coroutine[Any, Any, T], future: "Future[T] | None" = None) -> "Future[T]":
+        """Run it there; cancelling the future cancels it. Raises LinkClosed when the thread is over."""
+        future = Future() if future is None else future
         if not self._over:
             try:
-                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                self._loop.call_soon_threadsafe(self._begin, coroutine, future)
+                return future
             except RuntimeError:
                 pass  # it ended this very moment
         coroutine.close()
@@ -63,6 +70,14 @@ class LoopThread:
     def alive(self) -> bool:
         """False at exit, and in a forked child."""
         return not self._over
+
+    def _begin(self, coroutine: Coroutine[Any, Any, T], future: "Future[T]") -> None:
+        if future.cancelled():
+            coroutine.close()
+            return
+        task = self._loop.create_task(coroutine)
+        task.add_done_callback(lambda done: _settle(future, done))
+        future.add_done_callback(lambda done: self.soon(task.cancel) if done.cancelled() else None)
 
     def soon(self, action: Callable[[], object]) -> None:
         """Do it there, some time; not at all when the thread is over. Fine in a `__del__`."""
@@ -100,6 +115,18 @@ class LoopThread:
         self._leave = asyncio.Event()
         self._started.set()
         await self._leave.wait()
+
+
+def _settle(future: "Future[T]", task: "asyncio.Task[T]") -> None:
+    if task.cancelled():
+        future.cancel()
+    error = None if task.cancelled() else task.exception()
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())
 
 
 _lock = threading.Lock()
