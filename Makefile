@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format bench fuzz docs clean
+.PHONY: help setup serve test long check format bench fuzz docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -18,6 +18,9 @@ serve: $(VENV)/ready ## start a server and say how to reach it (ARGS="--guests" 
 
 test: $(VENV)/ready-dev ## run the whole suite (ARGS="tests/wire -x" narrows it)
 	$(RUN) -m pytest $(ARGS)
+
+long: $(VENV)/ready-dev ## the whole-system stories at full length: 50 kills, 100,000 posts, 100,000 random openings
+	TIELINE_LONG=1 $(RUN) -m pytest --timeout 900 tests/stories $(ARGS)
 
 check: $(VENV)/ready-dev ## format, lint, types, and the layers of the architecture
 	$(RUN) -m ruff format --check
