@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import tieline
 from tieline.client import Client
-from tieline.rpc.topics import Topic
+from tieline.rpc.topic import Topic
 from tieline.store.writer import Commits
 from tieline.transports.address import parse
 from tieline.transports.tls import pin_of

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
-    from tieline.rpc.topics import Topic
+    from tieline.rpc.topic import Topic
     from tieline.server import Server
     from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
     from tieline.wire.inbox import MORE, Inbox
@@ -86,7 +86,7 @@ _HOMES = {
     "Server": "tieline.server",
     "Subscription": "tieline.rpc.feeds",
     "Talks": "tieline.link.talks",
-    "Topic": "tieline.rpc.topics",
+    "Topic": "tieline.rpc.topic",
     "connect": "tieline.client",
     "datagrams": "tieline.link.datagram_opening",
     "dial": "tieline.link.dialled",

@@ -37,7 +37,8 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.peer import Peer
 from tieline.rpc.reception import Reception
-from tieline.rpc.topics import Topic, Topics
+from tieline.rpc.topic import Topic
+from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, datagram, echo
 from tieline.services import server as server_service

@@ -8,7 +8,8 @@ import pytest
 from tieline.limits import Limits
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.topics import Topic, Topics
+from tieline.rpc.topic import Topic
+from tieline.rpc.topics import Topics
 
 SMALL = Limits(event_queue=1500, topic_tail=3000, send_buffer=2000, subscribe_page=7)
 

@@ -11,7 +11,8 @@ from tieline.errors import ConfigError, Denied, InvalidArgument, LinkClosed, Not
 from tieline.limits import KiB, Limits
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.topics import Topic, Topics
+from tieline.rpc.topic import Topic
+from tieline.rpc.topics import Topics
 
 TINY = Limits(event_queue=1500, topic_tail=3000, send_buffer=2000, subscribe_page=7)
 

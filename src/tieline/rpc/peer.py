@@ -16,7 +16,7 @@ from tieline.rpc.caller import Caller
 from tieline.rpc.feeds import Feeds, Subscription
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.subscribers import Subscribed
-from tieline.rpc.topics import Topic
+from tieline.rpc.topic import Topic
 from tieline.rpc.work import Work
 from tieline.wire.frames import Kind
 from tieline.wire.messages import GoAway

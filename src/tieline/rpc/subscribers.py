@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tieline.errors import LinkClosed, Overloaded
-from tieline.rpc.topics import Subscriber, Topic
+from tieline.rpc.topic import Subscriber, Topic
 
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer

@@ -10,7 +10,7 @@ import msgspec
 from tieline.errors import Denied
 from tieline.limits import Limits
 from tieline.rpc.peer import Peer
-from tieline.rpc.topics import Topic
+from tieline.rpc.topic import Topic
 from tieline.store.chat import Committed, Message, pair_of
 
 

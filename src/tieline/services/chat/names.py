@@ -7,7 +7,8 @@ from tieline.errors import Denied, NotFound
 from tieline.login.identity import Identity
 from tieline.login.names import account_name, room_name
 from tieline.rpc.peer import Peer
-from tieline.rpc.topics import Open, Topic
+from tieline.rpc.topic import Topic
+from tieline.rpc.topics import Open
 from tieline.store.accounts import Account
 from tieline.store.chat import pair_of, pair_room
 

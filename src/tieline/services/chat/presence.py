@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tieline.limits import Limits
-from tieline.rpc.topics import Topic
+from tieline.rpc.topic import Topic
 
 
 class Here(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 from tieline.limits import Limits
 from tieline.rpc.peer import Peer
-from tieline.rpc.topics import Topic
+from tieline.rpc.topic import Topic
 from tieline.services.chat.presence import Presence
 from tieline.store.chat import ChatStore, Committed
 
