@@ -34,6 +34,9 @@ async def test_entering_shows_the_last_messages_and_then_what_comes(house: House
 async def test_nothing_is_lost_or_doubled_between_snapshot_and_events(house: House) -> None:
     """Thirty callers enter, one after every ten messages, while two authors never stop."""
     said = 0
+    # Waited for, not looked at again and again: thirty who spin would keep the interpreter from the store's thread.
+    reached = {many: asyncio.Event() for many in range(0, 300, 10)}
+    reached[0].set()
 
     async def talk(name: str) -> None:
         nonlocal said
@@ -41,10 +44,11 @@ async def test_nothing_is_lost_or_doubled_between_snapshot_and_events(house: Hou
         for n in range(150):
             await say(author, f"{name} {n}")
             said += 1
+            if said in reached:
+                reached[said].set()
 
     async def enter_after(many: int) -> list[int]:
-        while said < many:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await reached[many].wait()
         eve = house.login("eve")
         events = eve.subscribe("room/lobby")
         snapshot = await events.open("chat.enter", room="lobby", last=1000)
@@ -54,7 +58,7 @@ async def test_nothing_is_lost_or_doubled_between_snapshot_and_events(house: Hou
         assert await silence(eve, events)
         return positions
 
-    entering = asyncio.gather(*(enter_after(many) for many in range(0, 300, 10)))
+    entering = asyncio.gather(*map(enter_after, reached))
     await asyncio.gather(talk("ada"), talk("bob"))
     for positions in await entering:
         assert positions == list(range(1, 301))
