@@ -1,8 +1,9 @@
 """Everything the server is told, in one SQLite file: `async with SqliteStore("data") as store`."""
 
+from tieline.store.files.catalogue import SqliteCatalogue
 from tieline.store.sqlite_accounts import SqliteAccounts
 from tieline.store.sqlite_chat import SqliteChat
 
 
-class SqliteStore(SqliteAccounts, SqliteChat):
-    """An AccountStore and a ChatStore over one database (see database.py for its threads)."""
+class SqliteStore(SqliteAccounts, SqliteChat, SqliteCatalogue):
+    """An AccountStore, a ChatStore and a catalogue of files over one database (see database.py for its threads)."""
