@@ -14,9 +14,10 @@ import time
 from typing import NoReturn
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
-from tieline.limits import DEFAULT, KiB, MiB, Limits
+from tieline.limits import DEFAULT, KiB, Limits, MiB
 from tieline.wire.lane import (
     HEADER,
+    MARK,
     MESSAGE,
     Alive,
     AnyMessage,
@@ -143,6 +144,11 @@ class Lane:
         if isinstance(message, Closing):
             raise call_error(message.code, message.message) if message.code else LinkClosed(message.message)
         return message
+
+    def mark(self) -> tuple[int, bytes]:
+        """The payload of a MARK: an offset, and the digest of all before it."""
+        offset, digest = MARK.unpack(self.exactly(MARK.size))
+        return offset, digest
 
     def exactly(self, size: int) -> bytes:
         """So many bytes; for what is small."""

@@ -19,6 +19,7 @@ PREFACE = b"\xf8tieline-lane/1\n"
 "The client's first bytes, in TLS too. Its first byte is told from all other callers'."
 
 ALPN = "tieline-lane/1"
+"What it names in TLS; the same as in transports.tls."
 
 HEADER = struct.Struct("!IB")
 MARK = struct.Struct("!Q32s")
@@ -66,31 +67,29 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
 # -- from the client, one at the beginning ------------------------------------------------------------------------
 
 
-class Open(Message, tag=1):
+class Open(Message, frozen=True, tag=1):
     """Who calls, by the token that its link was given."""
 
     token: bytes
 
 
-class Put(Message, tag=2):
-    """The client sends; each root is a path of the server."""
+class Put(Message, frozen=True, tag=2):
+    """The client sends; each root is a path of the server, which first says what it has there (`Seen`)."""
 
     roots: list[str]
     keep: bool = False
     "Never put a file in the place of another."
-    exact: bool = False
-    "Tell what is there, so that it need not come again."
 
 
-class Get(Message, tag=3):
-    """The server shall send what these paths are."""
+class Get(Message, frozen=True, tag=3):
+    """The server shall send what these paths are, after the client has said what it has of them (`Seen`)."""
 
     roots: list[str]
     wait: bool = False
     "Follow files that are still on their way to the server."
 
 
-class Seen(Message, tag=4):
+class Seen(Message, frozen=True, tag=4):
     """What the keeping side has already in one folder: (name, size, mtime in ns). `folder` ends with `SeenAll`."""
 
     root: int
@@ -98,14 +97,14 @@ class Seen(Message, tag=4):
     files: list[tuple[str, int, int]]
 
 
-class SeenAll(Message, tag=5):
+class SeenAll(Message, frozen=True, tag=5):
     """There is no more."""
 
 
 # -- from the bulk side -------------------------------------------------------------------------------------------
 
 
-class Folder(Message, tag=10):
+class Folder(Message, frozen=True, tag=10):
     """A folder; also an empty one."""
 
     root: int
@@ -113,7 +112,7 @@ class Folder(Message, tag=10):
     mode: int
 
 
-class Link(Message, tag=11):
+class Link(Message, frozen=True, tag=11):
     """A symbolic link to `target`, which is a path from its own folder on, as in the file system."""
 
     root: int
@@ -131,7 +130,7 @@ class Small(msgspec.Struct, array_like=True, frozen=True, gc=False):
     digest: bytes
 
 
-class Batch(Message, tag=12):
+class Batch(Message, frozen=True, tag=12):
     """Small files of one folder; one DATA frame with all their bytes, end to end, follows. When root itself is the
     file, `folder` is empty and the file's name too."""
 
@@ -140,7 +139,7 @@ class Batch(Message, tag=12):
     files: list[Small]
 
 
-class File(Message, tag=13):
+class File(Message, frozen=True, tag=13):
     """One file: DATA and HOLE frames follow, a MARK at each whole block and at its end, then `Done`.
 
     When `source` is given the keeping side first says what it has of it: MARK frames, then `Ready`; the bulk side
@@ -158,24 +157,24 @@ class File(Message, tag=13):
     "Changes when the file does. What was kept of an interrupted transfer goes on only with the same."
 
 
-class From(Message, tag=14):
+class From(Message, frozen=True, tag=14):
     """The bytes that follow begin here. What the keeping side has beyond is forgotten."""
 
     offset: int
 
 
-class Done(Message, tag=15):
+class Done(Message, frozen=True, tag=15):
     """The current file is complete, and the last MARK holds of the whole."""
 
 
-class Broken(Message, tag=16):
+class Broken(Message, frozen=True, tag=16):
     """The current file cannot be finished."""
 
     code: str
     message: str
 
 
-class Left(Message, tag=17):
+class Left(Message, frozen=True, tag=17):
     """Something that is not sent, and why. It has no number."""
 
     root: int
@@ -184,7 +183,7 @@ class Left(Message, tag=17):
     message: str
 
 
-class End(Message, tag=18):
+class End(Message, frozen=True, tag=18):
     """All has been sent; the keeping side answers when all is kept."""
 
     same: int = 0
@@ -195,21 +194,28 @@ class End(Message, tag=18):
 # -- from the keeping side ----------------------------------------------------------------------------------------
 
 
-class Opened(Message, tag=30):
+class Opened(Message, frozen=True, tag=30):
     """The token was good."""
 
 
-class Ready(Message, tag=31):
+class Ready(Message, frozen=True, tag=31):
     """The marks are told; where do we begin?"""
 
 
-class Verified(Message, tag=32):
+class No(Message, frozen=True, tag=36):
+    """The current file is not wanted, or no more; the bulk side answers with `Broken` and goes on with the next."""
+
+    code: str
+    message: str
+
+
+class Verified(Message, frozen=True, tag=32):
     """The current file is right up to here."""
 
     offset: int
 
 
-class Again(Message, tag=33):
+class Again(Message, frozen=True, tag=33):
     """What came behind this place was damaged on the way; nothing counts until `From` this offset or an earlier."""
 
     offset: int
@@ -230,7 +236,7 @@ class Note(msgspec.Struct, array_like=True, frozen=True, gc=False):
     text: str
 
 
-class Kept(Message, tag=34):
+class Kept(Message, frozen=True, tag=34):
     """All items before `count` are kept for good, but for these failures."""
 
     count: int
@@ -238,18 +244,18 @@ class Kept(Message, tag=34):
     notes: list[Note] = []
 
 
-class AllKept(Message, tag=35):
+class AllKept(Message, frozen=True, tag=35):
     """The answer to `End`, behind the last `Kept`."""
 
 
 # -- either side --------------------------------------------------------------------------------------------------
 
 
-class Alive(Message, tag=40):
+class Alive(Message, frozen=True, tag=40):
     """Nothing new, but still here."""
 
 
-class Closing(Message, tag=41):
+class Closing(Message, frozen=True, tag=41):
     """The lane ends, and why."""
 
     code: str
@@ -259,7 +265,7 @@ class Closing(Message, tag=41):
 FromClient = Open | Put | Get
 AnyMessage = (
     Open | Put | Get | Seen | SeenAll | Folder | Link | Batch | File | From | Done | Broken | Left | End | Opened
-    | Ready | Verified | Again | Kept | AllKept | Alive | Closing
+    | Ready | No | Verified | Again | Kept | AllKept | Alive | Closing
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
@@ -283,7 +289,8 @@ def hole_frame(size: int) -> bytes:
 def read_message(payload: bytes | memoryview) -> AnyMessage:
     """Raises ProtocolError when it is none."""
     try:
-        return _decoder.decode(payload)
+        found: AnyMessage = _decoder.decode(payload)
+        return found
     except UNREADABLE as error:
         raise ProtocolError(f"not a message of a lane: {error}") from error
 
