@@ -17,6 +17,7 @@ import asyncio
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from tieline.link.listener import Listener, Routes, listen
 from tieline.login.accounts import Accounts
 from tieline.login.identity import Identity, Via
 from tieline.login.server import ServerLogin
+from tieline.login.tokens import Tokens
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
@@ -41,7 +43,12 @@ from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, datagram, echo
+from tieline.services import files as file_service
 from tieline.services import server as server_service
+from tieline.services import tokens as token_service
+from tieline.services.files.spaces import Spaces
+from tieline.store.files.quota import Quota
+from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -58,7 +65,8 @@ class Server:
 
     `data` is a folder, or ":memory:" for a server that forgets. `guests` lets callers in who prove nothing, with the
     scope `chat` and the methods that need none. `cert` and `key` are PEM files; without them a self-signed
-    certificate is made at the first start. `allow_plain` serves plain text to other machines too.
+    certificate is made at the first start. `allow_plain` serves plain text to other machines too. `files_quota` and
+    `files_space` bound what the files of each account, and of all, may take (bytes, 0 for no bound).
     """
 
     def __init__(
@@ -70,6 +78,8 @@ class Server:
         allow_plain: bool = False,
         cert: Path | None = None,
         key: Path | None = None,
+        files_quota: int = 0,
+        files_space: int = 0,
         limits: Limits = DEFAULT,
     ) -> None:
         self.name = name or socket.gethostname().partition(".")[0] or "tieline"
@@ -81,10 +91,13 @@ class Server:
         "Where it can be reached, while it serves."
         self.certificate: ServerCertificate
         self.accounts: Accounts
+        self.tokens: Tokens
+        self.files: file_service.Files
         self._data = None if str(data) == ":memory:" else Path(data)
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
         self._cert, self._key = cert, key
+        self._files_quota, self._files_space = files_quota, files_space
         self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
 
@@ -148,7 +161,9 @@ class Server:
         store = await stack.enter_async_context(SqliteStore(self._data or ":memory:", limits=self.limits))
         self.certificate = await asyncio.to_thread(self._load_certificate)
         self.accounts = Accounts(store)
+        self.tokens = Tokens(store, self.accounts.gate)
         await self.accounts.start()
+        self.files = await self._start_files(store, stack)
         self._install_services(store)
         self._reception = Reception(
             self.limits,
@@ -167,9 +182,34 @@ class Server:
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
         clock.install(self.handlers)
-        account_service.install(self.handlers, self.accounts, self.links.cut, self.invite)
+        account_service.install(self.handlers, self.accounts, self._cut, self.invite)
+        token_service.install(self.handlers, self.tokens, self._cut)
         chat.install(self.handlers, self.topics, store, self.limits)
+        file_service.install(self.handlers, self.files)
         server_service.install(self.handlers, self.links, self.name)
+
+    async def _start_files(self, store: SqliteStore, stack: AsyncExitStack) -> file_service.Files:
+        async def accounts() -> list[str]:
+            return [account.name for account in await store.accounts() if account.revoked is None]
+
+        if self._data is None:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieline-")))
+        else:
+            root = self._data
+        try:
+            tree = await asyncio.to_thread(Tree, root / "files", limits=self.limits)
+        except OSError as error:
+            raise ConfigError("data", f"the folder {root / 'files'} cannot be used: {error.strerror}") from error
+        stack.callback(tree.close)
+        quota = Quota(self._files_quota, self._files_space, lambda: tree.space().free)
+        files = file_service.Files(tree, store, Spaces(accounts, self.limits), quota, limits=self.limits)
+        stack.push_async_callback(files.close)
+        await files.start()
+        return files
+
+    def _cut(self, account: str, device: str | None = None) -> int:
+        """End whatever an account, or one of its devices or tokens, has going on here."""
+        return self.links.cut(account, device)
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]
