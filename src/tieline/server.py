@@ -26,8 +26,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieline.doors.http import HttpDoor
+from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
+from tieline.lanes.server import LaneServer
+from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import DEFAULT, Limits
 from tieline.link.listener import Listener, Routes, listen
 from tieline.login.accounts import Accounts
@@ -46,7 +49,9 @@ from tieline.services import chat, clock, datagram, echo
 from tieline.services import files as file_service
 from tieline.services import server as server_service
 from tieline.services import tokens as token_service
+from tieline.services.files import lane_methods
 from tieline.services.files.spaces import Spaces
+from tieline.services.files.transfers import Transfers
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
@@ -164,6 +169,7 @@ class Server:
         self.tokens = Tokens(store, self.accounts.gate)
         await self.accounts.start()
         self.files = await self._start_files(store, stack)
+        self.transfers = await self._start_transfers(store, stack)
         self._install_services(store)
         self._reception = Reception(
             self.limits,
@@ -176,6 +182,7 @@ class Server:
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
         self._http = HttpDoor(self.name)
+        HttpFiles(self.files, self.tokens).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
 
@@ -207,8 +214,19 @@ class Server:
         await files.start()
         return files
 
+    async def _start_transfers(self, store: SqliteStore, stack: AsyncExitStack) -> Transfers:
+        transfers = Transfers(self.files, store, limits=self.limits)
+        stack.callback(transfers.close)
+        await asyncio.to_thread(transfers.start)
+        tokens = LaneTokens(self.limits)
+        self.lanes = LaneServer(self.certificate.context(), tokens, transfers.serve, self.limits)
+        stack.push_async_callback(self.lanes.close, 0.0)
+        lane_methods.install(self.handlers, tokens)
+        return transfers
+
     def _cut(self, account: str, device: str | None = None) -> int:
         """End whatever an account, or one of its devices or tokens, has going on here."""
+        self.lanes.cut(account, device)
         return self.links.cut(account, device)
 
     def _load_certificate(self) -> ServerCertificate:
@@ -221,7 +239,7 @@ class Server:
 
     async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
         sockets = await listen(address)
-        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines.protocol)
+        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines.protocol, lane=self.lanes.take)
         listener = Listener(
             sockets,
             routes,
@@ -258,4 +276,6 @@ class Server:
         """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
         await asyncio.gather(*(listener.close() for listener in self._listeners))
         await self._lines.close()
-        await self.links.drain("the server is closing", self.limits.drain)
+        await asyncio.gather(
+            self.links.drain("the server is closing", self.limits.drain), self.lanes.close(self.limits.drain)
+        )

@@ -44,6 +44,8 @@ class Opening(Protocol):
     """What is needed of a connection whose caller is not known yet."""
 
     tls: bool
+    host: str
+    loopback: bool
 
     def done(self) -> None: ...
 
