@@ -24,6 +24,7 @@ from tieline.errors import (
     TielineError,
     TooManyAttempts,
 )
+from tieline.files import Files
 from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import backoff, dial_stream
 from tieline.link.frame_link import FrameLink
@@ -70,6 +71,8 @@ class Client(Peer):
         self._final: TielineError | None = None
         self._redialling: asyncio.Task[None] | None = None
         self._up_since = 0.0
+        self.files = Files(self)
+        "Files of the server: put, get, list, open."
         self.on_link: Callable[[str], None] | None = None
         "Called with a sentence when the link is lost or back; for those who want to say so to a person."
 

@@ -141,6 +141,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lane_progress: float = 60.0
     "Seconds. A message or piece of a file (256 KiB) that was begun must be here or gone in that time."
 
+    lane_commit: float = 600.0
+    "Seconds. What the other side of a lane may take to say that files are kept: a disk with much to write is slow."
+
     staging_age: float = 604_800.0
     "Seconds. What came of an interrupted upload is kept so long for whoever goes on with it."
 

@@ -239,7 +239,12 @@ class Server:
 
     async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
         sockets = await listen(address)
-        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines.protocol, lane=self.lanes.take)
+        routes = Routes(
+            native=self._reception.native,
+            http=self._http.protocol,
+            lines=self._lines.protocol,
+            lane=self.lanes.take,
+        )
         listener = Listener(
             sockets,
             routes,

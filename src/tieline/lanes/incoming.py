@@ -131,6 +131,7 @@ class _Incoming:
                 staging.write(piece)
             except OSError as error:
                 self._fail(told(error, self._path))
+            self._receiver.to.wrote(len(piece))
             self._receiver.hearer.moved(len(piece))
 
     def _hole(self) -> None:
@@ -201,7 +202,7 @@ class _Incoming:
             self._give_up(told(error, self._path))
             return
         to = self._receiver.to
-        self._receiver.add(self._number, Parcel(arrived, self._path, to.by, not to.keep, staging))
+        self._receiver.add(self._number, Parcel(arrived, self._path, to.by, to.replaces(self._path), staging))
 
     def _broken(self, code: str, message: str) -> None:
         self._give_up(self._failed or Failure(self._number, code or "broken", message[:1000]))

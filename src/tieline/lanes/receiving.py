@@ -4,7 +4,8 @@ Plain blocking code for the lane's thread. A group ends when nothing more has co
 single file is acknowledged at once, and thousands share the steps that cost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from blake3 import blake3
@@ -48,10 +49,12 @@ class Destination(Protocol):
     area: StagingArea
     publisher: Publisher
     by: str
-    keep: bool
 
     def path(self, root: int, path: Sequence[str]) -> Parts:
         """The full path of something below a root, checked: names, and whether it may be written."""
+
+    def replaces(self, path: Parts) -> bool:
+        """Whether a file may take the place of another there."""
 
     def make_folder(self, path: Parts, mode: int) -> None: ...
 
@@ -60,12 +63,15 @@ class Destination(Protocol):
     def room(self, size: int) -> None:
         """Raises when so many bytes more may not come."""
 
+    def wrote(self, size: int) -> None:
+        """So many of them are on the disk already."""
+
 
 class Hearer(Protocol):
     """Is told how it goes."""
 
-    def item(self, root: int, path: Parts, size: int) -> None:
-        """The next item, counted from 0, is here or coming."""
+    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
+        """The next item, counted from 0, is here or coming: a file, folder or link."""
 
     def moved(self, size: int) -> None:
         """So many more bytes of content are here."""
@@ -106,9 +112,9 @@ class Receiver:
                 case File():
                     receive_file(self, message)
                 case Folder():
-                    self._made(message.root, message.path, lambda path: self.to.make_folder(path, message.mode))  # noqa: B023
+                    self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
                 case Link():
-                    self._made(message.root, message.path, lambda path: self.to.make_link(path, message.target))  # noqa: B023
+                    self._made(message.root, message.path, "link", partial(self._make_link, message.target))
                 case Left():
                     self.hearer.left(message.root, tuple(message.path), message.message)
                 case End():
@@ -193,7 +199,8 @@ class Receiver:
             except OSError as error:
                 self.fail(number, told(error, (*batch.folder, file.name)))
             else:
-                self.add(number, Parcel(arrived, path, self.to.by, not self.to.keep))
+                self.add(number, Parcel(arrived, path, self.to.by, self.to.replaces(path)))
+        self.to.wrote(size)
         self.hearer.moved(size)
 
     def _refusal(self, batch: Batch, size: int) -> CallError | None:
@@ -206,14 +213,16 @@ class Receiver:
     def _path(self, batch: Batch, name: str) -> Parts:
         return self.to.path(batch.root, [*batch.folder, name] if name else batch.folder)
 
-    def _made(self, root: int, path: Sequence[str], make: "Make") -> None:
+    def _made(self, root: int, path: Sequence[str], kind: str, make: Callable[[Parts], None]) -> None:
         number = self.next_number()
-        self.hearer.item(root, tuple(path), 0)
+        self.hearer.item(root, tuple(path), 0, kind)
         try:
             make(self.to.path(root, path))
         except CallError as error:
             self.fail(number, error)
 
+    def _make_folder(self, mode: int, path: Parts) -> None:
+        self.to.make_folder(path, mode & 0o777 | 0o700)
 
-class Make(Protocol):
-    def __call__(self, path: Parts, /) -> None: ...
+    def _make_link(self, target: str, path: Parts) -> None:
+        self.to.make_link(path, target)

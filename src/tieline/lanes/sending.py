@@ -55,8 +55,8 @@ class Root(Protocol):
 class Watcher(Protocol):
     """Is told how it goes."""
 
-    def item(self, root: int, path: Parts, size: int) -> None:
-        """The next item, counted from 0, is on its way."""
+    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
+        """The next item, counted from 0, is on its way: a file, folder or link."""
 
     def moved(self, size: int) -> None:
         """So many more bytes of content went out."""
@@ -137,10 +137,10 @@ class Sender:
         for found in walk(descriptor, allowed, self.limits):
             match found:
                 case AFolder(path, mode):
-                    self.watcher.item(number, path, 0)
+                    self.watcher.item(number, path, 0, "folder")
                     self.lane.say(Folder(number, list(path), stat.S_IMODE(mode) & 0o777))
                 case ALink(path, target):
-                    self.watcher.item(number, path, 0)
+                    self.watcher.item(number, path, 0, "link")
                     self.lane.say(Link(number, list(path), target))
                 case SomeFiles(fd, folder, names):
                     self._files(number, fd, folder, names)

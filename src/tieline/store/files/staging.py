@@ -5,7 +5,9 @@ far, and at the end of the whole. A part that was not verified is never believed
 file hashes what is on the disk anew, and goes on behind the last block on which both sides agree.
 """
 
+import fcntl
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,19 +53,23 @@ class StagingArea:
         self.fd = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
         self._root = root
         self._clock = clock
+        self._mine = secrets.token_hex(6)
         self._names = count()
+        self.mask = os.umask(0o077)
+        os.umask(self.mask)
         self._lock = threading.Lock()
         self._let_go = threading.Condition(self._lock)
         self._open: dict[str, Staging] = {}
         self._incoming: dict[Parts, list[Staging]] = {}
 
-    def sweep(self, older: float) -> int:
-        """Remove what nobody can go on with, and what nobody went on with for `older` seconds. At the start only."""
+    def sweep(self, older: float, *, alone: bool = True) -> int:
+        """Remove what nobody went on with for `older` seconds and, when no other process uses this folder (`alone`),
+        what nobody can go on with. At the start only; returns how many files that was."""
         swept = 0
         for name in os.listdir(self.fd):
-            age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
-            if not name.startswith(_KEPT) or age > older:
-                with suppress(IsADirectoryError, PermissionError):
+            with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+                age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
+                if age > older or (alone and not name.startswith(_KEPT)):
                     os.unlink(name, dir_fd=self.fd)
                     swept += 1
         return swept
@@ -93,6 +99,7 @@ class StagingArea:
         with self._let_go:
             self._take_over(name, path)
             descriptor = os.open(name, _CREATE if source else _CREATE | os.O_EXCL, 0o600, dir_fd=self.fd)
+            _lock(descriptor, path)
             staging = Staging(self, name, descriptor, path, by, bool(source), stop)
             self._open[name] = staging
             self._incoming.setdefault(path, []).append(staging)
@@ -123,7 +130,7 @@ class StagingArea:
             os.rmdir(FOLDER, dir_fd=self._root)
 
     def _new_name(self) -> str:
-        return f"{_PASSING}{next(self._names)}"
+        return f"{_PASSING}{self._mine}-{next(self._names)}"
 
     def _take_over(self, name: str, path: Parts) -> None:
         before = self._open.get(name)
@@ -238,7 +245,7 @@ class Staging:
 
     def finish(self, mode: int, mtime: int | None) -> Arrived:
         """It is whole: the last mark was right. The descriptor is closed, the file lies there under `name`."""
-        os.fchmod(self.fd, mode)
+        os.fchmod(self.fd, mode & ~self._area.mask)
         if mtime is not None:
             os.utime(self.fd, ns=(mtime, mtime))
         status = os.fstat(self.fd)
@@ -264,6 +271,17 @@ class Staging:
 
     def __repr__(self) -> str:
         return f"<Staging {shown(self.path)} {self.state} {self.verified} verified>"
+
+
+def _lock(descriptor: int, path: Parts) -> None:
+    """Two programs that fetch the same file to the same place would write over one another."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Conflict(f"{shown(path)}: another program is just bringing the same file here") from None
+    except OSError:
+        pass  # a file system without locks
 
 
 def write_all(descriptor: int, data: memoryview) -> None:
