@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieline.errors import Conflict, InvalidArgument, NotFound
-from tieline.files.local import LocalDestination, LocalRoot
+from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
+from tieline.files.reading import RemoteFile
 from tieline.files.tally import Parts, Report, Tally, Transferred
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
@@ -118,6 +119,32 @@ class Files:
             return await self._transfer(tally).run(work)
         finally:
             await asyncio.to_thread(destination.close)
+
+    async def put_stream(
+        self, descriptor: int, dest: str, *, keep: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """Send what comes from a descriptor (a pipe, standard input) until its end, as the file `dest`.
+
+        A lost connection is gone on with here too: what is not verified yet is held in memory, 16 MiB at most.
+        """
+        root = PipeRoot(descriptor)
+        tally = Tally(lambda _, path: dest, self._reporting(progress))
+
+        def work(lane: Lane) -> None:
+            lane.say(Put([dest], keep))
+            sender = Sender(lane, [root], tally, self._client.limits)
+            sender.learn()
+            sender.run()
+
+        return await self._transfer(tally).run(work)
+
+    def open(self, path: str, *, wait: bool = False) -> RemoteFile:
+        """A file of the server, for reading: `async with peer.files.open("/lab/x") as file: await file.read(1000)`.
+
+        Each block is verified before it is handed out. `wait` follows a file that is still on its way to the server.
+        """
+        tally = Tally(lambda _, __: path, None)
+        return RemoteFile(path, self._transfer(tally), self._client.limits, wait=wait)
 
     async def list(self, path: str = "/") -> list[Entry]:
         """What is in a folder, by name; of a file, just that."""

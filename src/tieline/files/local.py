@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tieline.errors import InvalidArgument
+from tieline.lanes.growing import Pipe
 from tieline.lanes.there import seen_below
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files import names
@@ -31,6 +32,19 @@ class LocalRoot:
 
     def allowed(self, path: Parts) -> bool:
         return True
+
+
+class PipeRoot:
+    """Standard input, or whatever else can be read once."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pipe = Pipe(descriptor)
+
+    def open(self) -> Pipe:
+        return self._pipe
+
+    def allowed(self, path: Parts) -> bool:
+        return False
 
 
 class LocalDestination:

@@ -11,7 +11,8 @@ import select
 import socket
 import ssl
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, cast
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
 from tieline.limits import DEFAULT, KiB, Limits, MiB
@@ -50,6 +51,8 @@ class Lane:
         self._progress = limits.lane_progress
         self._buffer = memoryview(bytearray(_INBOX))
         self._inbox = bytearray()
+        "What has come and was not asked for yet."
+        self._read = self._reader()
         self._stopped: TielineError | None = None
         sock.settimeout(_SLICE)
 
@@ -160,14 +163,29 @@ class Lane:
 
     def read_into(self, view: memoryview) -> None:
         """Fill it; what has come already first, the rest straight from the socket."""
-        done = min(len(self._inbox), len(view))
-        view[:done] = self._inbox[:done]
-        del self._inbox[:done]
-        size = len(view)
+        done, size = min(len(self._inbox), len(view)), len(view)
+        if done:
+            view[:done] = self._inbox[:done]
+            del self._inbox[:done]
+        read = self._read
         while done < size:
-            done += self._receive(view[done:], self._progress)
+            try:  # a TLS record is no longer than 16 KiB, so this goes round often
+                while done < size and (got := read(size - done, view[done:])):
+                    done += got
+                    self.bytes_in += got
+            except OSError:
+                pass  # `_receive` meets it again, or waits
+            if done < size:
+                done += self._receive(view[done:], self._progress)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Callable[[int, memoryview], int]:
+        """Reads what is there into a view, at most so many bytes."""
+        sock = self.sock
+        if isinstance(sock, ssl.SSLSocket):
+            return cast(Callable[[int, memoryview], int], sock.read)  # one Python frame less than recv_into
+        return lambda size, view: sock.recv_into(view, size)
 
     def _receive(self, view: memoryview, allowed: float) -> int:
         deadline = 0.0

@@ -8,6 +8,7 @@ from tieline.store.files.publish import Parcel
 from tieline.store.files.staging import Staging
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
+    BLOCK,
     DAMAGED,
     HOLE,
     Again,
@@ -102,6 +103,8 @@ class _Incoming:
         "What comes does not count: until `From`, or, when it has failed, to its end."
         self._failed: CallError | Failure | None = None
         self._agains = 0
+        self._room = file.size or 0
+        "Bytes there is room for."
 
     def run(self) -> None:
         if self._asked:
@@ -128,11 +131,23 @@ class _Incoming:
             if self._deaf:
                 continue
             try:
+                self._make_room(staging.offset + len(piece))
                 staging.write(piece)
             except OSError as error:
                 self._fail(told(error, self._path))
+                continue
+            except CallError as error:
+                self._fail(error)
+                continue
             self._receiver.to.wrote(len(piece))
             self._receiver.hearer.moved(len(piece))
+
+    def _make_room(self, end: int) -> None:
+        """For what is longer than was said, or of a length that nobody knew."""
+        if end > self._room:
+            more = max(BLOCK, end - self._room)
+            self._receiver.to.room(more)
+            self._room += more
 
     def _hole(self) -> None:
         (size,) = HOLE.unpack(self._lane.exactly(HOLE.size))

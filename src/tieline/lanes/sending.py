@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
+from tieline.lanes.growing import Following, Growing, send_growing
 from tieline.lanes.one_file import send_file
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
@@ -45,9 +46,10 @@ Known = dict[tuple[int, Parts], dict[str, tuple[int, int]]]
 
 
 class Root(Protocol):
-    """One thing to send. Opening it gives a descriptor of a file or folder; it raises CallError or OSError."""
+    """One thing to send. Opening it gives a descriptor of a file or folder, or something that has no end yet; it raises
+    CallError or OSError."""
 
-    def open(self) -> int: ...
+    def open(self) -> int | Growing: ...
 
     def allowed(self, path: Parts) -> bool: ...
 
@@ -120,7 +122,10 @@ class Sender:
         try:
             descriptor = root.open()
         except (CallError, OSError) as error:
-            self._left(number, (), _reason(error))
+            self._left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
+            return
+        if not isinstance(descriptor, int):
+            self._growing(number, descriptor)
             return
         try:
             status = os.fstat(descriptor)
@@ -132,6 +137,13 @@ class Sender:
                 self._left(number, (), special(status.st_mode))
         finally:
             os.close(descriptor)
+
+    def _growing(self, number: int, growing: Growing) -> None:
+        try:
+            send_growing(self, number, (), growing)
+        finally:
+            if isinstance(growing, Following):
+                growing.close()
 
     def _folder(self, number: int, descriptor: int, allowed: Allowed) -> None:
         for found in walk(descriptor, allowed, self.limits):
@@ -193,9 +205,9 @@ class Sender:
         self.watcher.same(number, (*folder, name) if name else folder, status.st_size)
         return True
 
-    def _left(self, number: int, path: Parts, message: str) -> None:
+    def _left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
         self.watcher.left(number, path, message)
-        self.lane.say(Left(number, list(path), "refused", message[:1000]))
+        self.lane.say(Left(number, list(path), code, message[:1000]))
 
 
 class _Filling:

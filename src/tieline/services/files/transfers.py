@@ -11,6 +11,7 @@ from typing import Protocol
 
 from tieline.errors import CallError, Denied, ProtocolError
 from tieline.lanes.connection import Lane
+from tieline.lanes.growing import Following
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.lanes.there import seen_below
@@ -98,7 +99,7 @@ class Transfers:
     def _get(self, lane: Lane, identity: Identity, get: Get) -> None:
         if not identity.may(READ) or identity.guest:
             raise Denied(identity.refusal("to get files", READ))
-        roots = [_Root(self.files, identity, path) for path in get.roots]
+        roots = [_Root(self.files, identity, path, self.area if get.wait else None) for path in get.roots]
         sender = Sender(lane, roots, _Nobody(), self.limits)
         sender.learn()
         sender.run()
@@ -179,16 +180,23 @@ class _Shelves:
 class _Root:
     """Something a caller wants."""
 
-    def __init__(self, files: Files, identity: Identity, path: str) -> None:
+    def __init__(self, files: Files, identity: Identity, path: str, follow: StagingArea | None) -> None:
         self._files = files
+        self._follow = follow
+        "Where files still on their way are followed, if they are to be."
         self._identity = identity
         self._path = path
         self._parts: Parts = parse(path)
 
-    def open(self) -> int:
+    def open(self) -> int | Following:
         self._parts = self._files.spaces.admit_in_thread(self._identity, self._path, "read" if self._parts else "list")
         if not self._parts:
             return os.dup(self._files.tree.fd)
+        if self._follow is not None and (staging := self._follow.incoming(self._parts)) is not None:
+            try:
+                return Following(self._follow, staging)
+            except OSError:
+                pass  # it is complete this very moment
         if self._files.tree.stat(self._parts).kind == "folder":
             with self._files.tree.folder(self._parts) as folder:
                 return os.dup(folder.fd)

@@ -72,7 +72,9 @@ class Folder:
     def make(self, name: str) -> None:
         """Make a folder here. Raises Conflict when something is called so."""
         with self._lock, telling((*self.parts, name)):
-            self._check(name, self.look(name), False)
+            if self.look(name) is not None:
+                raise OSError(errno.EEXIST, "")
+            self._clashes.check(self.fd, name, self.parts)
             os.mkdir(name, 0o755, dir_fd=self.fd)
             self._clashes.changed(self.fd, added=(name,))
 
