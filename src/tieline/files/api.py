@@ -113,7 +113,8 @@ class Files:
             lane.say(Get(remote, wait))
             receiver = Receiver(lane, destination, tally, self._client.limits)
             receiver.tell(destination.seen())
-            receiver.run()
+            end = receiver.run()
+            tally.ended(end.same, end.same_bytes)
 
         try:
             return await self._transfer(tally).run(work)

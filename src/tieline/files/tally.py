@@ -81,6 +81,9 @@ class Tally:
         self._done: dict[tuple[int, Parts], int] = {}
         self._made: dict[str, set[tuple[int, Parts]]] = {"folder": set(), "link": set()}
         self._skipped: set[tuple[int, Parts]] = set()
+        self._same = 0
+        self._before = 0
+        "Files that were done when this lane began."
         self._moved = 0
         self._at: tuple[int, Parts] = (0, ())
         self._at_moved = self._at_size = 0
@@ -93,6 +96,7 @@ class Tally:
         self.damaged = False
         self._pending.clear()
         self._counted = 0
+        self._before = len(self._done)
         self._moved = sum(self._done.values())
         self._failed.clear()
 
@@ -107,6 +111,10 @@ class Tally:
         self._pending.append((root, path, size, kind))
         self._at, self._at_size, self._at_moved = (root, path), size, 0
 
+    def sized(self, size: int) -> None:
+        root, path, _, kind = self._pending.pop()
+        self._pending.append((root, path, size, kind))
+
     def moved(self, size: int) -> None:
         self._moved += size
         self._at_moved += size
@@ -120,6 +128,11 @@ class Tally:
         if (root, path) not in self._done:
             self._skipped.add((root, path))
             self._moved += size
+
+    def ended(self, same: int, size: int) -> None:
+        """The server says how many files it did not send because they are here."""
+        self._same = max(0, same - self._before)
+        self._moved += size
 
     def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
         wrong = {failure.number: failure for failure in failures}
@@ -150,7 +163,7 @@ class Tally:
         self._told = moment
         self._report(
             Progress(
-                len(self._done) + len(self._skipped),
+                len(self._done) + len(self._skipped) + self._same,
                 self._moved,
                 self.total_files,
                 self.total_bytes,
@@ -168,7 +181,7 @@ class Tally:
             files=len(self._done),
             bytes=sum(sizes),
             seconds=time.monotonic() - self._began,
-            skipped=len(self._skipped),
+            skipped=len(self._skipped) + self._same,
             folders=len(self._made["folder"]),
             links=len(self._made["link"]),
             wire_bytes=self.wire_bytes,

@@ -66,9 +66,9 @@ def send_growing(sender: "Sender", root: int, path: Parts, growing: Growing) -> 
     lane.say(File(root, list(path), growing.size, growing.mode, growing.mtime, growing.source))
     try:
         if isinstance(growing, Pipe):
-            _SendingPipe(sender, growing).run()
+            sender.watcher.sized(_SendingPipe(sender, growing).run())
         else:
-            _run(sender, growing)
+            sender.watcher.sized(_run(sender, growing))
     except _Refused:
         lane.say(Broken("", ""))
     except CallError as error:
@@ -77,8 +77,8 @@ def send_growing(sender: "Sender", root: int, path: Parts, growing: Growing) -> 
         lane.say(Done())
 
 
-def _run(sender: "Sender", growing: Growing) -> None:
-    """Without going back: what is damaged fails as a whole."""
+def _run(sender: "Sender", growing: Growing) -> int:
+    """Without going back: what is damaged fails as a whole. Returns how many bytes it was."""
     hasher, offset = blake3(), 0
     while size := _piece(sender, growing, offset, hasher):
         before, offset = offset, offset + size
@@ -86,6 +86,7 @@ def _run(sender: "Sender", growing: Growing) -> None:
             sender.lane.send(mark_frame(offset, hasher.digest()))
             sender.heed_all()
     sender.lane.send(mark_frame(offset, hasher.digest()))
+    return offset
 
 
 def _piece(sender: "Sender", growing: Growing, offset: int, hasher: blake3) -> int:
@@ -152,7 +153,7 @@ class _SendingPipe:
         self._offset = 0
         self._hasher = blake3()
 
-    def run(self) -> None:
+    def run(self) -> int:
         self._begin(self._agree())
         while True:
             size = _piece(self._sender, self._pipe, self._offset, self._hasher)
@@ -168,7 +169,7 @@ class _SendingPipe:
                 if self._heed(waiting=True):
                     break
             else:
-                return
+                return self._offset
 
     def _mark(self) -> None:
         self._pipe.hashers[self._offset] = self._hasher.copy()

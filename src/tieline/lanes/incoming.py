@@ -216,6 +216,8 @@ class _Incoming:
         except OSError as error:
             self._give_up(told(error, self._path))
             return
+        if self._file.size is None:
+            self._receiver.hearer.sized(arrived.size)
         to = self._receiver.to
         self._receiver.add(self._number, Parcel(arrived, self._path, to.by, to.replaces(self._path), staging))
 

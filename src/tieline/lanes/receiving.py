@@ -73,6 +73,9 @@ class Hearer(Protocol):
     def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
         """The next item, counted from 0, is here or coming: a file, folder or link."""
 
+    def sized(self, size: int) -> None:
+        """The newest item, whose size nobody knew, has so many bytes."""
+
     def moved(self, size: int) -> None:
         """So many more bytes of content are here."""
 
