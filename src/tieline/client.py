@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,7 +25,6 @@ from tieline.errors import (
     TielineError,
     TooManyAttempts,
 )
-from tieline.files import Files
 from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import backoff, dial_stream
 from tieline.link.frame_link import FrameLink
@@ -37,6 +37,9 @@ from tieline.rpc.peer import Peer
 from tieline.transports.address import Address, parse
 from tieline.version import __version__
 from tieline.wire.moves import Side
+
+if TYPE_CHECKING:
+    from tieline.files import Files
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
@@ -71,10 +74,18 @@ class Client(Peer):
         self._final: TielineError | None = None
         self._redialling: asyncio.Task[None] | None = None
         self._up_since = 0.0
-        self.files = Files(self)
-        "Files of the server: put, get, list, open."
+        self._files: Files | None = None
         self.on_link: Callable[[str], None] | None = None
         "Called with a sentence when the link is lost or back; for those who want to say so to a person."
+
+    @property
+    def files(self) -> "Files":
+        """Files of the server: `put`, `get`, `list`, `open`."""
+        if self._files is None:
+            from tieline.files import Files  # most who connect move no files, and start faster without
+
+            self._files = Files(self)
+        return self._files
 
     async def open(self) -> None:
         """The first link. Raises what went wrong: DialFailed, PinMismatch, LoginError."""

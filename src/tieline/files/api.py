@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieline.errors import Conflict, InvalidArgument, NotFound
+from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
 from tieline.files.reading import RemoteFile
+from tieline.files.syncing import Plan, planned, sync
 from tieline.files.tally import Parts, Report, Tally, Transferred
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 Local = str | os.PathLike[str]
 _TOKEN_WAIT = 60.0
 "Seconds a transfer waits for the link to come back before that counts as one more failure."
+
+
+_Paths = list[str]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -97,9 +102,10 @@ class Files:
     ) -> Transferred:
         """Fetch files and folders from the server, each whole and verified before it has its name here.
 
-        `dest` and `inside` are as with `put`. `wait` follows files that are still on their way to the server.
+        `dest` and `inside` are as with `put`; paths may be patterns (`/lab/*.csv`). `wait` follows files that are still
+        on their way to the server. Raises NotFound for a pattern that fits nothing.
         """
-        remote = [paths] if isinstance(paths, str) else [*paths]
+        remote = await self.matching([paths] if isinstance(paths, str) else paths)
         where, into = _local_folder(dest, len(remote), inside)
         targets: list[Parts] = [(_last(path),) if into else (Path(dest).name,) for path in remote]
         if inside is False and Path(dest).is_dir():
@@ -159,6 +165,31 @@ class Files:
             for entry in msgspec.convert(page["entries"], list[Entry]):
                 yield entry
             after = page["next"]
+
+    async def matching(self, paths: Iterable[str]) -> "_Paths":
+        """The paths themselves, and in place of patterns what there is. Raises NotFound for one that fits nothing."""
+        return [each for path in paths for each in (await expanded(self, path) if is_pattern(path) else [path])]
+
+    async def remove(self, path: str, *, whole: bool = False) -> None:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it."""
+        await self._client.call("files.remove", path=path, whole=whole)
+
+    async def sync_up(
+        self, local: Local, remote: str, *, delete: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """Make the folder `remote` the same as `local`: what differs in size or time is sent. With `delete`, what is
+        only there goes away."""
+        return await sync(self, Path(local), remote, down=False, delete=delete, progress=progress)
+
+    async def sync_down(
+        self, remote: str, local: Local, *, delete: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """The other way round."""
+        return await sync(self, Path(local), remote, down=True, delete=delete, progress=progress)
+
+    async def plan(self, local: Local, remote: str, *, down: bool = False, delete: bool = False) -> Plan:
+        """What `sync_up` (or `sync_down`) would do."""
+        return await planned(self, Path(local), remote, down=down, delete=delete)
 
     async def stat(self, path: str) -> Entry:
         """What lies at a path. Raises NotFound."""
