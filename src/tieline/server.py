@@ -52,6 +52,7 @@ from tieline.services import tokens as token_service
 from tieline.services.files import lane_methods
 from tieline.services.files.spaces import Spaces
 from tieline.services.files.transfers import Transfers
+from tieline.services.files.uploads import Uploads
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
@@ -182,7 +183,7 @@ class Server:
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
         self._http = HttpDoor(self.name)
-        HttpFiles(self.files, self.tokens).install(self._http.app)
+        HttpFiles(self.files, Uploads(self.files, self.transfers), self.tokens).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
 

@@ -1,4 +1,4 @@
-"""Files over HTTP, for curl, wget and whatever speaks it: `/files/…` with ranges, tags, listings as JSON, and DELETE.
+"""Files over HTTP, for curl, wget and whatever speaks it: `/files/…` with ranges, tags and listings; PUT and DELETE.
 
 Who is calling is said by a token in each request (`Authorization: Bearer …`), and by nothing else: no cookie, nothing
 in the address, so that no page of another's can make a browser ask for anything. A file is read from one descriptor:
@@ -8,6 +8,8 @@ what is sent is one consistent file, whatever happens to its name meanwhile. Lin
 import asyncio
 import logging
 import os
+import re
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +22,7 @@ from aiohttp import web
 
 from tieline.doors.http import opening_of
 from tieline.doors.http_conditions import Decision, decide, names_a_tag
+from tieline.doors.http_receiving import expected, receive
 from tieline.doors.http_sending import Body
 from tieline.errors import (
     CallError,
@@ -42,6 +45,7 @@ T = TypeVar("T")
 PREFIX = "/files"
 AT_ONCE = 64
 "Requests for files that one account may have going on at a time."
+_HALF_CODED = re.compile("%(?![0-9A-Fa-f]{2})")
 READ_FIRST = 64 * MiB
 "Bytes. A file up to this size that nobody has read yet is first read, to give its tag; a larger one goes without once."
 LOOK_AGAIN = 1.0
@@ -96,6 +100,12 @@ class Files(Protocol):
     async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Any: ...
 
 
+class Uploads(Protocol):
+    """What is needed to put files: see `services.files.uploads`."""
+
+    async def begin(self, identity: Identity, path: str, size: int | None, *, keep: bool = False) -> Any: ...
+
+
 class Tokens(Protocol):
     """What is needed of the access tokens."""
 
@@ -107,8 +117,9 @@ class Tokens(Protocol):
 class HttpFiles:
     """One for a server; `install` it into the door's application before that starts."""
 
-    def __init__(self, files: Files, tokens: Tokens) -> None:
+    def __init__(self, files: Files, uploads: Uploads, tokens: Tokens) -> None:
         self._files = files
+        self._uploads = uploads
         self._tokens = tokens
         self._going_on: Counter[str] = Counter()
 
@@ -116,6 +127,7 @@ class HttpFiles:
         for path in (PREFIX, PREFIX + "/{path:.*}"):
             app.router.add_route("GET", path, self._get)
             app.router.add_route("HEAD", path, self._get)
+            app.router.add_route("PUT", path, self._put, expect_handler=expected)
             app.router.add_route("DELETE", path, self._delete)
 
     # -- the methods ---------------------------------------------------------------------------------------------
@@ -147,12 +159,7 @@ class HttpFiles:
         response = web.StreamResponse(status=decision.status, headers=headers)
         response.content_type = "application/octet-stream"
         body = Body(reading.fd, decision.start, decision.stop, read=self._read, allowed=self._still(identity))
-        try:
-            await body.send(request, response)
-        except ConnectionError as error:
-            log.debug("sending to %s ended early: %s", identity, error)
-            if request.transport is not None:
-                request.transport.abort()
+        await body.send(request, response)
         return response
 
     async def _read(self, fd: int, size: int, offset: int) -> bytes:
@@ -178,6 +185,33 @@ class HttpFiles:
             headers["Link"] = f'<{PREFIX}{quote(path)}?after={quote(page.next)}&limit={limit}>; rel="next"'
         return web.Response(body=msgspec.json.encode(page), headers=headers, content_type="application/json")
 
+    async def _put(self, request: web.Request) -> web.Response:
+        async with self._caller(request) as identity:
+            path = path_of(request)
+            if "Content-Range" in request.headers:  # RFC 9110, 14.5: kept whole, it would be a broken file
+                raise InvalidArgument("a part of a file cannot be put; `tieline put` goes on with what was interrupted")
+            await self._only_if(request, identity, path)
+            keep = request.headers.get("If-None-Match", "").strip() == "*"
+            try:
+                stored = await self._take(request, identity, path, keep)
+            except Conflict as error:
+                if keep:  # RFC 9110, 13.1.2
+                    raise web.HTTPPreconditionFailed(text=f"{safe_text(str(error))}\n") from error
+                raise
+            headers = {"ETag": f'"{stored.digest.hex()}"'}
+            if stored.note:
+                return web.Response(status=200, headers=headers, text=f"{safe_text(stored.note)}\n")
+            return web.Response(status=204 if stored.replaced else 201, headers=headers)
+
+    async def _take(self, request: web.Request, identity: Identity, path: str, keep: bool) -> Any:
+        upload = await self._uploads.begin(identity, path, request.content_length, keep=keep)
+        try:
+            await receive(request, upload.write, allowed=self._still(identity))
+            await self._only_if(request, identity, path)  # again: it took its time
+            return await upload.finish()
+        finally:
+            await upload.close()
+
     async def _delete(self, request: web.Request) -> web.Response:
         async with self._caller(request) as identity:
             whole = request.query.get("recursive", "") in ("1", "true")
@@ -191,7 +225,7 @@ class HttpFiles:
     @asynccontextmanager
     async def _caller(self, request: web.Request) -> AsyncIterator[Identity]:
         """Who is calling, for as long as the request takes; what goes wrong within becomes an answer."""
-        with _answering():
+        with _answering(request):
             identity = await self._identify(request)
             if self._going_on[identity.account] >= AT_ONCE:
                 raise Overloaded(f"{AT_ONCE} requests of yours are going on; wait for some of them")
@@ -242,6 +276,8 @@ class HttpFiles:
 def path_of(request: web.Request) -> str:
     """The path beneath /files, decoded once and part by part. Raises InvalidArgument."""
     raw = request.rel_url.raw_path.removeprefix(PREFIX) or "/"
+    if _HALF_CODED.search(raw):
+        raise InvalidArgument("the path is not percent-encoded: a % in a name is written %25")
     parts = [unquote_to_bytes(part) for part in raw.split("/")]
     if any(b"/" in part for part in parts):
         raise InvalidArgument("a name holds a slash (%2F)")
@@ -275,10 +311,15 @@ def _headers(facts: Facts, tag: str, decision: Decision) -> dict[str, str]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Our errors as HTTP's: a status, and the sentence."""
+def _answering(request: web.Request) -> Iterator[None]:
+    """Our errors as HTTP's: a status, and the sentence. A client that is gone gets neither."""
     try:
         yield
+    except (ConnectionError, ssl.SSLError, TimeoutError, web.RequestPayloadError) as error:
+        log.debug("%s %s ended early: %s", request.method, safe_text(request.path), error)
+        if request.transport is not None:
+            request.transport.abort()
+        raise web.HTTPBadRequest from error
     except TooManyAttempts as error:
         wait = {"Retry-After": str(int(error.retry_after) + 1)}
         raise web.HTTPTooManyRequests(text=f"{error}\n", headers=wait) from error

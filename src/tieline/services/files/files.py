@@ -158,7 +158,7 @@ class Files:
             if _is_space(parts):  # it is there as soon as something is put into it
                 return FileList(shown(parts), [], None)
             found = await self.run(self.tree.stat, parts)
-            if found.kind == "folder":
+            if found.kind == "folder" or path.endswith("/"):
                 raise
             return FileList(shown(parts[:-1]), await self._told(parts[:-1], [found]), None)
         entries = [entry for entry in page.entries if self.spaces.visible(identity, (*parts, entry.name))]
@@ -231,6 +231,8 @@ class Files:
     async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Kind:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was."""
         parts = await self.spaces.admit(identity, path, "remove")
+        if path.endswith("/"):
+            await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
         removed = await self.run(self.tree.remove, parts, whole=whole)
         if removed.kind in ("file", "folder"):
             await self._catalogue.forget(parts)

@@ -55,17 +55,18 @@ class Folder:
             self._clashes.changed(self.fd, added=(new,))
         return there
 
-    def link(self, name: str, target: str) -> None:
+    def link(self, name: str, target: str, *, replace: bool = True) -> None:
         """Make a symbolic link that leads into the tree. Raises InvalidArgument for any other, Conflict for a name
-        that is taken, unless by a link, which is replaced."""
+        that is taken, unless by a link, which is replaced if it may be."""
         link_target(self.parts, target)
         with self._lock, telling((*self.parts, name)):
             there = self.look(name)
-            if there is not None and there.kind == "link":
-                if there.target == target:
-                    return
+            if there is not None and there.kind == "link" and there.target == target:
+                return
+            replace = replace and there is not None and there.kind == "link"
+            self._check(name, there, replace)
+            if replace:
                 os.unlink(name, dir_fd=self.fd)
-            self._check(name, there, there is not None and there.kind == "link")
             os.symlink(target, name, dir_fd=self.fd)
             self._clashes.changed(self.fd, added=(name,))
 
