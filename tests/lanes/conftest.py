@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.files.conftest import house, limits, stack  # noqa: F401  # fixtures of the whole house
 
 from tieline.lanes.connection import Lane
 from tieline.limits import DEFAULT
