@@ -87,7 +87,7 @@ class LocalDestination:
 
     def make_link(self, path: Parts, target: str) -> None:
         with self._tree.folder(path[:-1], make=True) as folder:
-            folder.link(path[-1], target)
+            folder.link(path[-1], target, replace=self.replaces(path))
 
     def wrote(self, size: int) -> None: ...
 
