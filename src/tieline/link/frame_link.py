@@ -69,8 +69,9 @@ class FrameLink:
         """Write everything the session has to say, in one piece."""
         data = self.session.take()
         if data:
-            self.stream.write(data)
-            if self.stream.paused:
+            stream = self.stream
+            stream.write(data)
+            if stream.paused:
                 self._hold_back(len(data))
 
     def flush_soon(self) -> None:
@@ -102,7 +103,7 @@ class FrameLink:
         self._rearm(self.session.deadline())
         self.flush_soon()
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         if self._reason is not None:
             return  # closing: nothing more is taken
         try:

@@ -47,7 +47,7 @@ class Work:
     """What one peer has asked for over one link and not yet been told. A peer that gets a new link begins anew: what
     still winds down of the old one must not answer on channels of the new one."""
 
-    __slots__ = ("_handlers", "_link", "_peer", "_running", "_session")
+    __slots__ = ("_handlers", "_link", "_peer", "_permitted", "_running", "_session")
 
     def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink) -> None:
         self._peer = peer
@@ -55,21 +55,29 @@ class Work:
         self._link = link
         self._session = link.session
         self._running: dict[int, asyncio.Future[Any]] = {}
+        # Methods this peer was found to be allowed: a login's scopes never change, whoever loses one loses the link.
+        self._permitted: dict[str, Handler] = {}
 
     def called(self, channel: int, call: Call) -> None:
         """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
-        peer = self._peer
         try:
-            handler = self._handlers.find(call.method)
-            if not peer.identity.may(handler.scope):
-                raise Denied(peer.identity.refusal(call.method, handler.scope))
+            handler = self._permitted.get(call.method) or self._permit(call.method)
             arguments = handler.arguments(call.params)
-            if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
-                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
-                return
-            self._start(channel, handler, arguments, call)
+            if handler.at_once and not call.streaming:
+                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, self._peer, None)))
+            else:
+                self._start(channel, handler, arguments, call)
         except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
+
+    def _permit(self, method: str) -> Handler:
+        """The method, if there is one and this peer may call it. The only scope check."""
+        identity = self._peer.identity
+        handler = self._handlers.find(method)
+        if not identity.may(handler.scope):
+            raise Denied(identity.refusal(method, handler.scope))
+        self._permitted[method] = handler
+        return handler
 
     def cancel(self, channel: int) -> None:
         """The caller wants no more of it."""

@@ -96,7 +96,8 @@ class Session:
                     raise self._illegal(kind, f"while the call is {moves.name.lower()}") from None
                 if following is None:
                     del channels[channel]
-                    self._flows.pop(channel, None)
+                    if self._flows:
+                        self._flows.pop(channel, None)
                 else:
                     channels[channel] = following
                     if kind == _CREDIT:
@@ -118,9 +119,8 @@ class Session:
         return events
 
     def _called(self, channel: int, payload: bytes) -> Call:
-        ahead = (channel - self._last_remote) % _CHANNELS
-        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
-            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
+        if channel != self._last_remote + 2:
+            self._check_order(channel)
         try:
             call = _read_call(payload)
         except UNREADABLE as error:
@@ -128,6 +128,12 @@ class Session:
         self._last_remote = channel
         self._channels[channel] = _CALLED_STREAM if call.streaming else _CALLED
         return call
+
+    def _check_order(self, channel: int) -> None:
+        """The peer may leave numbers out, and begins again after 2^31 calls, but never goes back."""
+        ahead = (channel - self._last_remote) % _CHANNELS
+        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
+            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
 
     def _turn(self, kind: int, channel: int, payload: bytes) -> Event:
         """A frame before the link is open: strictly in turns."""
@@ -193,7 +199,8 @@ class Session:
             raise ProtocolError(f"{Kind(kind).name} while {moves.name}", remote=False) from None
         if following is None:
             del self._channels[channel]
-            self._flows.pop(channel, None)
+            if self._flows:
+                self._flows.pop(channel, None)
         else:
             self._channels[channel] = following
             if kind not in _UNCOUNTED:
