@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 Running = "asyncio.Future[Any]"
@@ -125,7 +126,7 @@ class Work:
         if len(self._running) >= peer.limits.calls:
             raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
         stream = self._open_stream(channel, handler, call)
-        if handler.way is Way.FUTURE:
+        if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)
         else:
             self._spawn(channel, self._run(channel, handler, arguments, stream))
@@ -154,11 +155,11 @@ class Work:
     async def _run(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         peer = self._peer
         try:
-            if handler.way is Way.STREAM:
+            if handler.way is _STREAM:
                 async with aclosing(handler.invoke(arguments, peer, stream)) as items:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
-            elif handler.way is Way.THREAD:
+            elif handler.way is _THREAD:
                 value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
                 self._session.send(_RESULT, channel, _encode(value))
             else:
