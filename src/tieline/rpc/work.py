@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine
 from concurrent.futures import Future as ThreadFuture
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -136,13 +137,12 @@ class Work:
     def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         try:
             value = handler.invoke(arguments, self._peer, stream)
-            is_threads = isinstance(value, ThreadFuture)
-            future: asyncio.Future[Any] = asyncio.wrap_future(value) if is_threads else asyncio.ensure_future(value)
+            future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
         except BaseException:
             self._over(channel)
             raise
         self._running[channel] = future
-        future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+        future.add_done_callback(partial(self._answered, channel, handler.name))
 
     def _spawn(self, channel: int, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
@@ -176,22 +176,18 @@ class Work:
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
-        if done.cancelled():
+        try:
+            self._session.send(_RESULT, channel, _encode(done.result()))
+            self._link.flush_soon()
+        except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
-        elif (raised := done.exception()) is not None:
-            self.fail(channel, method, raised)
-        else:
-            try:
-                self._session.send(_RESULT, channel, _encode(done.result()))
-                self._link.flush_soon()
-            except Exception as error:
-                self.fail(channel, method, error)
+        except Exception as error:
+            self.fail(channel, method, error)
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
         if self._peer.link is self._link:
-            self._peer.unwatch(channel)
-            self._peer.drop_stream(channel)
+            self._peer.let_go(channel)
 
     def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
         if handler.stream_name is None:
@@ -202,6 +198,11 @@ class Work:
         if not call.streaming:
             stream.finish()
         return stream
+
+
+def _future_of(value: Any) -> "asyncio.Future[Any]":
+    """Of what a handler that is not awaited may return: a thread's future, or any awaitable."""
+    return asyncio.wrap_future(value) if isinstance(value, ThreadFuture) else asyncio.ensure_future(value)
 
 
 def _fault(error: BaseException) -> Fault:
