@@ -24,6 +24,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1024
     "Calls one peer may have open at once; one more is answered `overloaded`."
 
+    machines: int = 4096
+    "Machines that offer methods to others at once."
+
+    offered: int = 256
+    "Methods one link may offer to others."
+
+    offered_name: int = 128
+    "Characters. Longest name of such a method."
+
+    offered_text: int = 1 * KiB
+    "Characters. Longest signature or summary of such a method."
+
+    relay_backlog: int = 8 * MiB
+    "Bytes. What waits to be sent to a machine that does not read; above it new calls to it are `overloaded`."
+
     topics: int = 256
     "Topics one link may be subscribed to."
 
