@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,6 +37,9 @@ from tieline.rpc.peer import Peer
 from tieline.transports.address import Address, parse
 from tieline.version import __version__
 from tieline.wire.moves import Side
+
+if TYPE_CHECKING:
+    from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
@@ -138,8 +142,20 @@ class Client(Peer):
             return
         self._up_since = self._loop.time()
         self._line.moved()
+        if self._served is not None:
+            await self._offer_again(self._served)
         if self._feeds is not None:
             await self._feeds.link_back()
+
+    async def _offer_again(self, served: "Served") -> None:
+        try:
+            await served.offer()
+        except LinkError:
+            pass  # lost again: the next link begins anew
+        except TielineError as error:
+            log.warning("%s does not take what is served here any more: %s", self.address, error)
+            if self.on_link is not None:
+                self.on_link(f"the server does not take what is served here any more: {error}")
 
     async def _redial(self) -> None:
         # A link that is lost as soon as it is there would otherwise be dialled again without a pause.

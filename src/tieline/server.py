@@ -37,10 +37,12 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.peer import Peer
 from tieline.rpc.reception import Reception
+from tieline.rpc.switchboard import Switchboard
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, datagram, echo
+from tieline.services import machines as machine_service
 from tieline.services import server as server_service
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
@@ -77,6 +79,7 @@ class Server:
         self.handlers = Handlers()
         self.topics = Topics()
         self.links = Links()
+        self.switchboard = Switchboard(limits)
         self.addresses: list[str] = []
         "Where it can be reached, while it serves."
         self.certificate: ServerCertificate
@@ -150,6 +153,10 @@ class Server:
         self.accounts = Accounts(store)
         await self.accounts.start()
         self._install_services(store)
+        self._machines = machine_service.Machines(self.switchboard, store)
+        machine_service.install(self.handlers, self._machines)
+        await self._machines.start()
+        stack.push_async_callback(self._machines.close)
         self._reception = Reception(
             self.limits,
             self.handlers,
@@ -157,6 +164,7 @@ class Server:
             self._begin_login,
             name=self.name,
             binding=self.certificate.end_point,
+            onward=self.switchboard,
         )
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
@@ -167,9 +175,13 @@ class Server:
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
         clock.install(self.handlers)
-        account_service.install(self.handlers, self.accounts, self.links.cut, self.invite)
+        account_service.install(self.handlers, self.accounts, self._cut, self.invite)
         chat.install(self.handlers, self.topics, store, self.limits)
         server_service.install(self.handlers, self.links, self.name)
+
+    def _cut(self, account: str, device: str | None) -> int:
+        self._machines.revised()
+        return self.links.cut(account, device)
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]

@@ -97,3 +97,14 @@ def _chat(db: sqlite3.Connection) -> None:
         ) WITHOUT ROWID
         """,
     )
+
+
+@migration("when each machine was last here")
+def _machines(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE machines (
+            account TEXT NOT NULL, device TEXT NOT NULL, seen INTEGER NOT NULL, PRIMARY KEY (account, device)
+        ) WITHOUT ROWID
+        """
+    )
