@@ -126,5 +126,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     datagram_queue: int = 1 * MiB
     "Bytes. Datagrams kept for a slow `async for`, 256 bytes for each on top; what comes then is dropped and counted."
 
+    command_line: int = 128 * KiB
+    "Bytes. Arguments and environment of one command together; the kernel takes no single one that is longer."
+
+    commands: int = 512
+    "Commands and sessions that run on one machine at once."
+
+    commands_per_account: int = 128
+    "The same of one account: a runaway loop of one person leaves room for the others."
+
+    command_grace: float = 3.0
+    "Seconds. A command nobody waits for is interrupted, terminated after half of this, then killed with what it started."
+
 
 DEFAULT = Limits()

@@ -41,7 +41,7 @@ from tieline.rpc.switchboard import Switchboard
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
-from tieline.services import chat, clock, datagram, echo
+from tieline.services import chat, clock, datagram, echo, shell
 from tieline.services import machines as machine_service
 from tieline.services import server as server_service
 from tieline.store.sqlite import SqliteStore
@@ -60,7 +60,8 @@ class Server:
 
     `data` is a folder, or ":memory:" for a server that forgets. `guests` lets callers in who prove nothing, with the
     scope `chat` and the methods that need none. `cert` and `key` are PEM files; without them a self-signed
-    certificate is made at the first start. `allow_plain` serves plain text to other machines too.
+    certificate is made at the first start. `allow_plain` serves plain text to other machines too. `allow_shell` lets
+    accounts with the scope `shell` run commands here, as the user this runs as.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Server:
         name: str = "",
         guests: bool = False,
         allow_plain: bool = False,
+        allow_shell: bool = False,
         cert: Path | None = None,
         key: Path | None = None,
         limits: Limits = DEFAULT,
@@ -87,6 +89,7 @@ class Server:
         self._data = None if str(data) == ":memory:" else Path(data)
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
+        self._allow_shell = allow_shell
         self._cert, self._key = cert, key
         self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
@@ -157,6 +160,8 @@ class Server:
         machine_service.install(self.handlers, self._machines)
         await self._machines.start()
         stack.push_async_callback(self._machines.close)
+        if self._allow_shell:
+            self._shell = await stack.enter_async_context(shell.serving(self.handlers, self.limits))
         self._reception = Reception(
             self.limits,
             self.handlers,

@@ -15,6 +15,7 @@ COMMANDS = {
     "tail": "tail",
     "rooms": "rooms",
     "who": "who",
+    "run": "run",
     "call": "call",
     "methods": "methods",
     "invite": "invite",
@@ -54,6 +55,7 @@ EPILOG = examples(
     "tieline chat                       talk in the lobby",
     "tieline say lobby 'build is green' from a script",
     "tieline tail lobby -f              watch",
+    "tieline run -- make -j4            run a command there, as if it ran here",
     "tieline COMMAND --help             more, with examples",
 )
 

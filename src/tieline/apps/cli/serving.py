@@ -38,6 +38,7 @@ async def _serve(config: Config) -> None:
         name=config.name,
         guests=config.guests,
         allow_plain=config.allow_plain,
+        allow_shell=config.allow_shell,
         cert=config.cert,
         key=config.key,
     )
