@@ -136,7 +136,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     "The same of one account: a runaway loop of one person leaves room for the others."
 
     command_grace: float = 3.0
-    "Seconds. A command nobody waits for is interrupted, terminated after half of this, then killed with what it started."
+    "Seconds. A command nobody waits for is interrupted, then killed with all that it started: half of this between each."
 
 
 DEFAULT = Limits()
