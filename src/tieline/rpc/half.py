@@ -36,6 +36,7 @@ class Half:
 
     __slots__ = (
         "_allowed",
+        "_done",
         "_draining",
         "_finish",
         "_outgoing",
@@ -62,10 +63,13 @@ class Half:
         self._finish: CallError | bool = False  # what comes after the queue: True for the stream's end
         self._outgoing: Outgoing | None = None
         self._draining = False
+        self._done = False  # all of it has gone out, or goes nowhere
         self._unflushed = 0
 
     def push(self, payload: bytes, raw: bool) -> None:
         """One element came."""
+        if self._done:
+            return
         if self._outgoing is None:
             self._follow()
         kind = _DATA if raw else _ITEM
@@ -90,9 +94,9 @@ class Half:
 
     def drop(self) -> None:
         """What waits goes nowhere."""
+        self._done = True
         self._queue.clear()
         self._queued = 0
-        self._finish = False
         if self._outgoing is not None:
             self._outgoing.unfollow(self._sink.channel)
 
@@ -110,6 +114,8 @@ class Half:
 
     def _go_on(self) -> None:
         """The receiver gave credit, or its socket has drained."""
+        if self._done:
+            return
         while self._queue and self._has_room():
             kind, payload = self._queue.popleft()
             self._queued -= len(payload) + ELEMENT
@@ -148,13 +154,12 @@ class Half:
             link.flush()
 
     def _end(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.unfollow(self._sink.channel)
+        self.drop()
         self._relay.sink_done(self, None if self._finish is True else self._finish or None)
 
     def _grant(self) -> None:
         """Credit the source with what the sink has: no more than keeps the queue within our window."""
-        if self._finish:
+        if self._done or self._finish:
             return
         more = min(self._window, self._sink.link.session.credit(self._sink.channel)) - self._queued - self._allowed
         if more >= self._step:
