@@ -3,7 +3,7 @@
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tieline.errors import ConfigError
+from tieline.errors import ConfigError, Overloaded
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
@@ -52,6 +52,9 @@ class Served:
             handlers, who = self._holding(call.method[1:]), self._caller(call.origin)
             name = call.method[1:] if call.method.startswith(PASSED) else ""
         handler = handlers.find(name)
+        link = peer.link
+        if link is not None and link.stream.buffered() > peer.limits.relay_backlog:
+            raise Overloaded(f"{name}: what this machine has answered waits to be sent; try again in a moment")
         work.perform(channel, _Bound(handler, who), call, who.identity)
 
     # -- small things --------------------------------------------------------------------------------------------

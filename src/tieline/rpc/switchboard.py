@@ -144,9 +144,9 @@ class Switchboard:
 
     def machine(self, target: str) -> Machine:
         """The one meant by `DEVICE` or `ACCOUNT/DEVICE`. Raises NotFound, Unavailable or Conflict."""
-        account, _, device = target.rpartition("/")
+        account, slash, device = target.rpartition("/")
         known = self._accounts.get(device, set())
-        accounts = known if not account else known & {account}
+        accounts = known & {account} if slash else known
         if len(accounts) > 1:
             names = " or ".join(f"{each}/{device}" for each in sorted(accounts)[:10])
             raise Conflict(f"there are {len(accounts)} machines called {device!r}: say {names}")
@@ -159,6 +159,11 @@ class Switchboard:
     def target(self, account: str, device: str) -> str:
         """The shortest name that means this machine and no other."""
         return device if self._accounts.get(device, set()) <= {account} else f"{account}/{device}"
+
+    def offers(self, peer: "Peer") -> bool:
+        """Whether this link offers methods."""
+        machine = self._machines.get((peer.identity.account, peer.identity.device))
+        return machine is not None and any(offering.peer is peer for offering in machine.offerings)
 
     def __iter__(self) -> Iterator[Machine]:
         return iter(sorted(self._machines.values(), key=lambda machine: machine.name))
