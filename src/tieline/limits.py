@@ -135,8 +135,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     commands_per_account: int = 128
     "The same of one account: a runaway loop of one person leaves room for the others."
 
+    audit: int = 200_000
+    "Commands remembered by the audit; the oldest go first."
+
     command_grace: float = 3.0
-    "Seconds. A command nobody waits for is interrupted, then killed with all that it started: half of this between each."
+    "Seconds. Between interrupting a command that nobody waits for and killing all it started; it is asked twice."
 
 
 DEFAULT = Limits()

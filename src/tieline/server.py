@@ -44,6 +44,7 @@ from tieline.services import accounts as account_service
 from tieline.services import chat, clock, datagram, echo, shell
 from tieline.services import machines as machine_service
 from tieline.services import server as server_service
+from tieline.services.shell.book import Book
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -90,6 +91,7 @@ class Server:
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
         self._allow_shell = allow_shell
+        self._shell: shell.Shell | None = None
         self._cert, self._key = cert, key
         self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
@@ -160,8 +162,7 @@ class Server:
         machine_service.install(self.handlers, self._machines)
         await self._machines.start()
         stack.push_async_callback(self._machines.close)
-        if self._allow_shell:
-            self._shell = await stack.enter_async_context(shell.serving(self.handlers, self.limits))
+        await self._start_shell(store, stack)
         self._reception = Reception(
             self.limits,
             self.handlers,
@@ -177,6 +178,18 @@ class Server:
         await self._http.start()
         stack.push_async_callback(self._http.close)
 
+    async def _start_shell(self, store: SqliteStore, stack: AsyncExitStack) -> None:
+        """The rules and the audit are for machines that joined as well."""
+        book = Book(store, self.limits, lambda account: self._cut(account, None))
+        await book.start()
+        stack.push_async_callback(book.close)
+        book.install(self.handlers, self.switchboard.offers)
+        self.switchboard.permit = book.permit
+        if self._allow_shell:
+            self._shell = await stack.enter_async_context(
+                shell.serving(self.handlers, self.limits, rules=book, audit=book)
+            )
+
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
         clock.install(self.handlers)
@@ -186,7 +199,10 @@ class Server:
 
     def _cut(self, account: str, device: str | None) -> int:
         self._machines.revised()
-        return self.links.cut(account, device)
+        count = self.links.cut(account, device)
+        if self._shell is not None:
+            self._shell.end(account, device)
+        return count
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]

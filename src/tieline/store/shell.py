@@ -1,6 +1,10 @@
-"""What is known of commands, who may run which, and what the service needs from those who keep that. Frozen structs
-and Protocols; no behaviour. Times are unix milliseconds."""
+"""What is kept of commands: who ran which, how it ended, and who may run what. Frozen structs and one Protocol.
 
+Times are unix milliseconds.
+"""
+
+import asyncio
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 import msgspec
@@ -13,6 +17,11 @@ class Rule(msgspec.Struct, frozen=True):
     "Machines, by name or pattern; the server's own is `server`."
     commands: tuple[str, ...] | None = None
     "Programs, by name or path, with whatever arguments. No sessions and no shell then, unless it is one of these."
+
+    def covers(self, target: str) -> bool:
+        """Whether it lets one run anything on this machine, called by its full name or by its device's alone."""
+        names = (target, target.rpartition("/")[2])
+        return self.targets is None or any(fnmatchcase(name, each) for each in self.targets for name in names)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -43,32 +52,23 @@ class Entry(msgspec.Struct, frozen=True):
     "Bytes of output."
 
 
-class Audit(Protocol):
-    """Is told of every command. Returns at once: writing it down is on its way when the command starts."""
+class ShellStore(Protocol):
+    """What is written is on its way to the disk when a method returns; its future may fail with Unavailable."""
 
-    def begun(self, begun: Begun) -> None: ...
+    def command_begun(self, begun: Begun, keep: int) -> asyncio.Future[None]:
+        """Write it down; the oldest go when there are more than `keep`."""
 
-    def ended(self, id: str, at: int, outcome: str, out: int) -> None: ...
+    def command_ended(self, id: str, target: str, at: int, outcome: str, out: int) -> asyncio.Future[None]:
+        """How it ended, if that is not known yet."""
 
+    def commands_lost(self, at: int) -> asyncio.Future[None]:
+        """Those of the server's own machine whose end was never told: the server was killed."""
 
-class Rules(Protocol):
-    """Knows the rules by heart: asking costs nothing."""
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+        """The newest first; `before`: only those with a smaller number."""
 
-    def rule(self, account: str) -> Rule: ...
+    async def rules(self) -> dict[str, Rule]:
+        """By account; who is not here is narrowed to nothing."""
 
-
-class NoRules:
-    """Whoever holds the scope may run anything; for machines where the server has judged already."""
-
-    def rule(self, account: str) -> Rule:
-        return Rule()
-
-
-class NoAudit:
-    """Nothing is written down, for somebody else does."""
-
-    def begun(self, begun: Begun) -> None:
-        pass
-
-    def ended(self, id: str, at: int, outcome: str, out: int) -> None:
-        pass
+    async def set_rule(self, account: str, rule: Rule) -> None:
+        """The next start knows it too."""

@@ -76,25 +76,28 @@ async def _run(client: Caller, asked: Asked) -> int:
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
                 if stopped.done():
                     return 128 + stopped.result()
-                ended = copying.result()
+                ended, unread = copying.result()
                 await errors
             finally:
                 errors.cancel()
                 copying.cancel()
                 await asyncio.gather(errors, copying, return_exceptions=True)
-    if ended.signal:
+    if ended.signal and not (unread and ended.signal == "SIGPIPE"):
         _failed(f"the command was ended by {ended.signal}", ended.code)
     return ended.code
 
 
-async def _copy_output(command: commands.Command, out: Sink) -> commands.Ended:
+async def _copy_output(command: commands.Command, out: Sink) -> tuple[commands.Ended, bool]:
+    """How it ended, and whether whoever reads our output went away before that."""
+    unread = False
     try:
         async for piece in command.stdout():
             await out.write(piece)
     except BrokenPipeError:
+        unread = True
         with suppress(NotFound):
             await command.unread()
-    return await command.wait()
+    return await command.wait(), unread
 
 
 async def _copy(source: AsyncIterator[bytes], out: Sink) -> None:

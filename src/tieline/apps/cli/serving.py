@@ -7,6 +7,7 @@ import logging
 from tieline.config import Config
 from tieline.errors import InvalidArgument
 from tieline.login.names import account_name
+from tieline.processes.family import adopt_orphans
 from tieline.server import Server
 from tieline.transports.address import parse
 
@@ -20,6 +21,8 @@ log = logging.getLogger("tieline.serve")
 
 def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises ConfigError and AddressError when it cannot start."""
+    if config.allow_shell:
+        adopt_orphans()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config))
 

@@ -25,10 +25,13 @@ class Shell:
         self._house = house
         self._commands = commands
 
-    @property
-    def count(self) -> int:
+    def end(self, account: str, device: str | None = None) -> None:
+        """An account, or one device of it, may not do this any more: all it has here is gone within a second."""
+        self._house.end(account, device)
+
+    def __len__(self) -> int:
         """Commands of which something is left."""
-        return self._house.count
+        return len(self._house)
 
 
 @asynccontextmanager

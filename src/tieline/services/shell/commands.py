@@ -3,6 +3,7 @@
 A caller picks an id, and opens shell.run and shell.errors in one write: two streams, each with credit of its own.
 """
 
+import asyncio
 import os
 import signal
 import time
@@ -16,8 +17,8 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.peer import Peer
 from tieline.services.shell.house import House
-from tieline.services.shell.records import Begun
 from tieline.services.shell.running import Pipes, Running, refusal
+from tieline.store.shell import Begun
 
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "TSTP", "ALRM", "WINCH"})
 
@@ -28,7 +29,7 @@ class Commands:
     def __init__(self, house: House, spawner: Spawner) -> None:
         self._house = house
         self._spawner = spawner
-        self._running: dict[tuple[str, str], Running] = {}
+        self._running: dict[tuple[str, str], asyncio.Future[Running]] = {}
 
     def install(self, handlers: Handlers) -> None:
         @handlers.method("shell.run", scope="shell")
@@ -45,33 +46,44 @@ class Commands:
             the home folder). With `errors`, what it writes there is for `shell.errors` with the same id (else it comes
             with the output). It is ended, with all it has started, when the caller stops listening."""
             key = (peer.identity.account, id)
-            running = self._start(key, peer.identity, argv, input, cwd, env, errors)
+            self._enter(key)
+            running: Running | None = None
             try:
+                running = await self._start(peer.identity, argv, input, cwd, env, errors)
+                self._running[key].set_result(running)
                 async for item in running.output():
                     yield item
             finally:
-                self._running.pop(key, None)
-                running.finish(self._house.patience)
+                self._running.pop(key).cancel()
+                if running is not None:
+                    running.finish(self._house.patience)
 
         @handlers.method("shell.errors", scope="shell")
         async def errors(id: str, peer: Peer) -> AsyncIterator[Any]:
             """What a command of the caller writes to its standard error. A command waits while nobody reads it."""
-            async for item in self._find(peer, id).errors():
+            running = await self._find(peer, id)
+            async for item in running.errors():
                 yield item
 
         @handlers.method("shell.unread", scope="shell")
-        def unread(id: str, peer: Peer) -> None:
+        async def unread(id: str, peer: Peer) -> None:
             """Want no more of a command's output, but its end: it is told so when it writes, as by a closed pipe."""
-            self._find(peer, id).close_output()
+            (await self._find(peer, id)).close_output()
 
         @handlers.method("shell.signal", scope="shell")
-        def signal_(id: str, name: str, peer: Peer) -> None:
+        async def signal_(id: str, name: str, peer: Peer) -> None:
             """Send a signal (INT, TERM, KILL, …) to the process group of one of the caller's commands."""
-            self._find(peer, id).process.signal(signal_number(name))
+            number = signal_number(name)
+            (await self._find(peer, id)).process.signal(number)
 
-    def _start(
+    def _enter(self, key: tuple[str, str]) -> None:
+        """Before anything waits: its other calls come right behind."""
+        if not 8 <= len(key[1]) <= 64 or key in self._running:
+            raise Conflict("a command's id is 8 to 64 random characters, and not in use")
+        self._running[key] = asyncio.get_running_loop().create_future()
+
+    async def _start(
         self,
-        key: tuple[str, str],
         who: Identity,
         argv: list[str],
         source: AsyncIterator[bytes],
@@ -79,23 +91,22 @@ class Commands:
         env: dict[str, str],
         errors: bool,
     ) -> Running:
-        if not 8 <= len(key[1]) <= 64 or key in self._running:
-            raise Conflict("a command's id is 8 to 64 random characters, and not in use")
         self._house.check_size(argv, env)
         variables = self._house.environment(env)
-        folder = os.path.join(variables["HOME"], os.path.expanduser(cwd))
-        path = self._house.program(who, argv[0], folder, variables["PATH"])
-        mark = self._house.enter(who.account)
+        folder = os.path.join(variables["HOME"], os.path.expanduser(cwd)) if cwd else variables["HOME"]
+        path = await self._house.program(who, argv[0], folder, variables["PATH"])
+        mark = self._house.enter(who)
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
         except BaseException:
-            self._house.leave(who.account)
+            self._house.leave(mark)
             raise
-        running = self._running[key] = Running(process, pipes, source)
+        self._house.started(mark, process)
+        running = Running(process, pipes, source)
         self._house.audit.begun(
             Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, int(time.time() * 1000))
         )
-        process.gone.add_done_callback(lambda _: self._gone(who.account, running))
+        process.gone.add_done_callback(lambda _: self._gone(running))
         return running
 
     def _spawn(
@@ -114,15 +125,23 @@ class Commands:
             pipes.close_theirs()
         return process, pipes
 
-    def _gone(self, account: str, running: Running) -> None:
-        self._house.leave(account)
+    def _gone(self, running: Running) -> None:
         self._house.audit.ended(running.process.mark, int(time.time() * 1000), running.outcome, running.out)
 
-    def _find(self, peer: Peer, id: str) -> Running:
+    async def _find(self, peer: Peer, id: str) -> Running:
         running = self._running.get((peer.identity.account, id))
         if running is None:
-            raise NotFound("no command of yours has this id here; it may have ended")
-        return running
+            raise _unknown()
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if running.cancelled():  # it could not be started
+                raise _unknown() from None
+            raise
+
+
+def _unknown() -> NotFound:
+    return NotFound("no command of yours has this id here; it may have ended")
 
 
 def _has_input(source: AsyncIterator[bytes]) -> bool:

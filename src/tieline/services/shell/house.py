@@ -3,17 +3,18 @@
 import os
 import secrets
 import signal
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from tieline.errors import Denied, InvalidArgument, LimitExceeded, NotFound, Overloaded
 from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.processes.ending import Steps
+from tieline.processes.spawner import Process
 from tieline.services.shell.environment import check, find, kept
 from tieline.services.shell.records import Audit, Rules
 
+AT_ONCE = ((0.0, int(signal.SIGTERM)), (0.0, int(signal.SIGHUP)), (0.4, int(signal.SIGKILL)))
+"For those whose right was taken back: all of it is gone within a second."
 OWN = "server"
 "What rules call the machine of the server itself."
 
@@ -26,14 +27,14 @@ class House:
         self.audit = audit
         self._rules = rules
         self._name = name
-        self._count: Counter[str] = Counter()
+        self._here: dict[str, tuple[Identity, Process | None]] = {}
         self._own = kept(os.environ)
 
-    def program(self, who: Identity, name: str, folder: str, path: str) -> str:
+    async def program(self, who: Identity, name: str, folder: str, path: str) -> str:
         """The file of the command `name`. Raises Denied when this caller may not run it here, NotFound."""
-        rule = self._rules.rule(who.account)
-        if rule.targets is not None and not any(fnmatchcase(self._name, each) for each in rule.targets):
-            raise Denied(f"{who.account} may run commands on {', '.join(rule.targets) or 'no machine'}, not here")
+        rule = await self._rules.rule(who.account)
+        if not rule.covers(self._name):
+            raise Denied(f"{who.account} may run commands on {', '.join(rule.targets or ()) or 'no machine'}, not here")
         file = find(name, folder, path)
         if rule.commands is not None and file not in _files(rule.commands, path):
             raise Denied(f"{who.account} may run {', '.join(rule.commands) or 'no commands'} here, and not {name[:80]}")
@@ -54,24 +55,34 @@ class House:
         if size > self.limits.command_line:
             raise LimitExceeded("the command line with its environment", got=size, limit=self.limits.command_line)
 
-    def enter(self, account: str) -> str:
-        """Room for one more, and its name; `leave()` when all of it is gone. Raises Overloaded."""
-        if self._count[account] >= self.limits.commands_per_account:
-            raise Overloaded(f"{account} has {self._count[account]} commands running here; let some end first")
-        if self._count.total() >= self.limits.commands:
-            raise Overloaded(f"{self._count.total()} commands run on this machine; let some end first")
-        self._count[account] += 1
-        return secrets.token_hex(8)
+    def enter(self, who: Identity) -> str:
+        """Room for one more, and its mark; `leave()` when all of it is gone. Raises Overloaded."""
+        theirs = sum(each.account == who.account for each, _ in self._here.values())
+        if theirs >= self.limits.commands_per_account:
+            raise Overloaded(f"{who.account} has {theirs} commands running here; let some end first")
+        if len(self._here) >= self.limits.commands:
+            raise Overloaded(f"{len(self._here)} commands run on this machine; let some end first")
+        mark = secrets.token_hex(8)
+        self._here[mark] = who, None
+        return mark
 
-    def leave(self, account: str) -> None:
-        self._count[account] -= 1
-        if not self._count[account]:
-            del self._count[account]
+    def started(self, mark: str, process: Process) -> None:
+        """It runs; it leaves by itself when nothing of it is left."""
+        self._here[mark] = self._here[mark][0], process
+        process.gone.add_done_callback(lambda _: self.leave(mark))
 
-    @property
-    def count(self) -> int:
+    def leave(self, mark: str) -> None:
+        self._here.pop(mark, None)
+
+    def end(self, account: str, device: str | None = None) -> None:
+        """What an account runs here, or one device of it, is over: it is not allowed any more."""
+        for who, process in list(self._here.values()):
+            if process is not None and who.account == account and device in (None, who.device):
+                process.end(AT_ONCE)
+
+    def __len__(self) -> int:
         """Commands of which something is left."""
-        return self._count.total()
+        return len(self._here)
 
     def patience(self) -> Steps:
         """How a command is ended that nobody waits for."""
