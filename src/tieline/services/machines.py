@@ -41,7 +41,7 @@ class Machines:
         self._switchboard = switchboard
         self._store = store
         self._clock = clock
-        self._writing: set[asyncio.Future[None]] = set()
+        self._writing: dict[asyncio.Future[None], tuple[tuple[str, str], int]] = {}  # who left, and when
         self._reading: asyncio.Task[None] | None = None
         switchboard.on_left = self._left
 
@@ -69,6 +69,7 @@ class Machines:
     async def list_(self) -> list[Listed]:
         """Machines that can be called, and those that could be before, by name."""
         seen = {(each.account, each.device): each.at for each in await self._store.machines_seen()}
+        seen |= {key: at for key, at in self._writing.values() if key in seen}
         now, target = self._now(), self._switchboard.target
         here = {
             (each.account, each.device): Listed(
@@ -90,16 +91,17 @@ class Machines:
         return self._switchboard.machine(machine).methods()
 
     def _left(self, account: str, device: str) -> None:
+        at = self._now()
         try:
-            writing = self._store.machine_seen(account, device, self._now())
+            writing = self._store.machine_seen(account, device, at)
         except TielineError as error:  # the store is closed already
             log.debug("when %s/%s left is not kept: %s", account, device, error)
             return
-        self._writing.add(writing)
+        self._writing[writing] = (account, device), at
         writing.add_done_callback(self._written)
 
     def _written(self, writing: "asyncio.Future[None]") -> None:
-        self._writing.discard(writing)
+        del self._writing[writing]
         if not writing.cancelled() and (error := writing.exception()) is not None:
             log.warning("when a machine left could not be kept: %s", error)
 
