@@ -73,6 +73,7 @@ class Client(Peer):
         self._closing = False
         self._final: TielineError | None = None
         self._redialling: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
         self._up_since = 0.0
         self.on_link: Callable[[str], None] | None = None
         "Called with a sentence when the link is lost or back; for those who want to say so to a person."
@@ -85,6 +86,7 @@ class Client(Peer):
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and do not come back."""
         self._closing = True
+        self._over.set()
         self._line.moved()
         if self._redialling is not None:
             self._redialling.cancel()
@@ -100,6 +102,12 @@ class Client(Peer):
                     await gone.wait()
         if self._feeds is not None:
             self._feeds.link_lost(LinkClosed(reason), comes_back=False)
+
+    async def over(self) -> None:
+        """Wait until this client will not come back: it was closed, or the server refused it, which is then raised."""
+        await self._over.wait()
+        if self._final is not None:
+            raise self._final
 
     # -- for the rest of Tieline ---------------------------------------------------------------------------------
 
@@ -181,6 +189,7 @@ class Client(Peer):
 
     def _give_in(self, error: TielineError) -> None:
         self._final = error
+        self._over.set()
         self._line.moved()
         if self._feeds is not None:
             self._feeds.link_lost(error, comes_back=False)

@@ -161,12 +161,16 @@ class Client:
 
         return Events(self._thread, self._thread.run(make()))
 
-    def serve(self, handlers: Handlers) -> None:
-        """Let others call these methods through the server, as `DEVICE/method`; see `tieline.Peer.serve`.
+    def serve(self, handlers: Handlers) -> str:
+        """Let others call these methods through the server, as `NAME/method`; see `tieline.Peer.serve`.
 
         They run in the background thread: one that blocks, or uses this client, must be added with `thread=True`.
         """
-        self._thread.run(self._client.serve(handlers))
+        return self._thread.run(self._client.serve(handlers))
+
+    def withdraw(self) -> None:
+        """Let nobody call anything here any more; what is open goes on."""
+        self._thread.run(self._client.withdraw())
 
     def close(self, reason: str = "closed by this side") -> None:
         """Say goodbye and do not come back; leaving the `with` block does it too."""

@@ -26,8 +26,9 @@ class Board:
         self.ends: list[tuple[Peer, Peer]] = []
 
         @self.handlers.method("machines.offer")
-        def offer(methods: list[Offer], peer: Peer, instance: str = "") -> None:
-            self.switchboard.offer(peer, methods, instance)
+        def offer(methods: list[Offer], peer: Peer, instance: str = "") -> str:
+            machine = self.switchboard.offer(peer, methods, instance)
+            return self.switchboard.target(machine.account, machine.device)
 
         @self.handlers.method("here")
         def here() -> str:

@@ -160,6 +160,28 @@ async def test_offers_add_up_and_new_methods_of_the_same_handlers_follow(board):
     assert [await caller.call(f"lab-1/{name}") for name in "abc"] == [1, 2, 3]
 
 
+async def test_what_is_withdrawn_is_offered_no_more_and_what_is_open_goes_on(board):
+    gate = asyncio.Event()
+    handlers = offering(a=1)
+
+    @handlers.method("wait")
+    async def wait() -> str:
+        await gate.wait()
+        return "done"
+
+    machine = await board.join("lab-1")
+    assert await machine.serve(handlers) == "lab-1"
+    caller = await board.join("desk")
+    waiting = asyncio.create_task(caller.call("lab-1/wait"))
+    await until(lambda: board.seat(caller).open_work)
+    await settle()
+    await machine.withdraw()
+    with pytest.raises(NotFound):
+        await caller.call("lab-1/a")
+    gate.set()
+    assert await waiting == "done"
+
+
 # -- more than one link -----------------------------------------------------------------------------------------------
 
 

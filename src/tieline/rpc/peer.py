@@ -75,17 +75,23 @@ class Peer(Caller):
         """
         return Subscription(self.feeds, topic, after, value)
 
-    async def serve(self, handlers: Handlers) -> None:
-        """Let others call these methods through the server, as `DEVICE/method`, for as long as this peer is here.
+    async def serve(self, handlers: Handlers) -> str:
+        """Let others call these methods through the server, as `NAME/method`, for as long as this peer is here.
+        Returns that name: the device's, or `account/device` when there are several of that name.
 
-        A handler's `peer` is then who really calls, as the server verified him. Several calls add up; the same
-        handlers again tell the server what was added to them. Raises Denied for a guest, ConfigError for names.
+        A handler's `peer` is who really calls, as the server verified him. Several calls add up; the same handlers
+        again tell the server what was added to them. Raises Denied for guests, ConfigError and InvalidArgument.
         """
         from tieline.rpc.served import Served  # needed by who serves, not by every command
 
         if self._served is None:
             self.onward = self._served = Served(self)
-        await self._served.add(handlers)
+        return await self._served.add(handlers)
+
+    async def withdraw(self) -> None:
+        """Let nobody call anything here any more; what is open goes on."""
+        if self._served is not None:
+            await self._served.withdraw()
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and close; open calls fail with LinkClosed."""

@@ -27,21 +27,29 @@ class Served:
         self._notices = Handlers()
         self._notices.add(self._gone, "gone")
 
-    async def add(self, handlers: Handlers) -> None:
-        """Offer these as well. Raises ConfigError for a name that is taken or cannot be offered."""
+    async def add(self, handlers: Handlers) -> str:
+        """Offer these as well; by what name they can be called. Raises ConfigError for one that cannot be offered."""
         if all(handlers is not each for each in self._offered):
             self._check(handlers)
             self._offered.append(handlers)
         try:
-            await self.offer()
+            return await self.offer()
         except BaseException:
             self._offered.remove(handlers)
             raise
 
-    async def offer(self) -> None:
+    async def withdraw(self) -> None:
+        """Offer nothing any more."""
+        self._offered.clear()
+        await self.offer()
+
+    async def offer(self) -> str:
         """Tell the server, over the link there is now, what is offered."""
-        await self._peer.call("machines.offer", retry=True, methods=self._offers(), instance=self._instance)
+        name: str = await self._peer.call(
+            "machines.offer", retry=True, returns=str, methods=self._offers(), instance=self._instance
+        )
         self._peer.on_end(lambda _: self._link_lost())
+        return name
 
     def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
         """A call came in that no handler for the server itself fits. Raises what its caller is to be told."""

@@ -82,6 +82,7 @@ class Machines:
                 each.methods(),
             )
             for each in self._switchboard
+            if each.methods()
         }
         away = {key: Listed(target(*key), *key, False, None, at, []) for key, at in seen.items() if key not in here}
         return [entry for _, entry in sorted({**here, **away}.items())]

@@ -16,6 +16,8 @@ COMMANDS = {
     "rooms": "rooms",
     "who": "who",
     "run": "run",
+    "machines": "machines",
+    "agent": "agent",
     "audit": "audit",
     "call": "call",
     "methods": "methods",

@@ -11,6 +11,7 @@ from tieline.processes.family import adopt_orphans
 from tieline.server import Server
 from tieline.transports.address import parse
 
+from .loops import loop_factory
 from .output import note
 from .stopping import stop_signals
 from .target import local_socket
@@ -23,16 +24,8 @@ def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises ConfigError and AddressError when it cannot start."""
     if config.allow_shell:
         adopt_orphans()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(config))
-
-
-def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    try:
-        import uvloop
-    except ImportError:  # Windows has none
-        return None
-    return uvloop.Loop
 
 
 async def _serve(config: Config) -> None:
