@@ -42,13 +42,16 @@ async def serving(
     rules: Rules | None = None,
     audit: Audit | None = None,
     name: str = OWN,
+    runs: bool = True,
+    sessions: bool = True,
 ) -> AsyncIterator[Shell]:
     """Offer shell.* among these handlers. Leaving ends all that runs, and waits for it.
 
-    `name` is what rules call this machine.
+    `name` is what rules call this machine. Without `runs` or without `sessions` there are no such methods.
     """
     house = House(limits, rules or NoRules(), audit or NoAudit(), name)
     async with Spawner() as spawner:
         commands = Commands(house, spawner)
-        commands.install(handlers)
+        if runs:
+            commands.install(handlers)
         yield Shell(house, commands)
