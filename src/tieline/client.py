@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tieline import profiles
 from tieline.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -239,8 +240,9 @@ def choose_credential(
 
 @asynccontextmanager
 async def connect(
-    address: str,
+    address: str = "",
     *,
+    profile: str | None = None,
     account: str | None = None,
     device: str | None = None,
     key: str | None = None,
@@ -253,8 +255,13 @@ async def connect(
 
     `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
     `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
+    `profile` is one that `tieline join` has written (its first is "default"), and says all of this.
     `handlers` are methods the server may call here. Raises DialFailed, PinMismatch, LoginFailed, AddressError.
     """
+    if profile is not None:
+        known = profiles.known(profile)
+        address, account, device, key = address or known.address, known.account, known.device, known.key
+        pin = known.pin or None
     where = parse(address)
     if pin is not None:
         where = msgspec.structs.replace(where, pin=pin)

@@ -41,8 +41,9 @@ _END: Any = object()
 
 @contextmanager
 def connect(
-    address: str,
+    address: str = "",
     *,
+    profile: str | None = None,
     account: str | None = None,
     device: str | None = None,
     key: str | None = None,
@@ -58,6 +59,7 @@ def connect(
     thread = loop_thread.shared()
     context = asynchronous.connect(
         address,
+        profile=profile,
         account=account,
         device=device,
         key=key,
