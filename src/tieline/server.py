@@ -199,6 +199,7 @@ class Server:
 
     def _cut(self, account: str, device: str | None) -> int:
         self._machines.revised()
+        self.switchboard.revoked(account, device)
         count = self.links.cut(account, device)
         if self._shell is not None:
             self._shell.end(account, device)

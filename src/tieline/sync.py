@@ -11,7 +11,7 @@ Fine to use from several threads at once. All clients of a process share one bac
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType, UnionType
@@ -163,12 +163,12 @@ class Client:
 
         return Events(self._thread, self._thread.run(make()))
 
-    def serve(self, handlers: Handlers) -> str:
+    def serve(self, handlers: Handlers, *, revoked: Callable[[str, str | None], None] | None = None) -> str:
         """Let others call these methods through the server, as `NAME/method`; see `tieline.Peer.serve`.
 
         They run in the background thread: one that blocks, or uses this client, must be added with `thread=True`.
         """
-        return self._thread.run(self._client.serve(handlers))
+        return self._thread.run(self._client.serve(handlers, revoked=revoked))
 
     def withdraw(self) -> None:
         """Let nobody call anything here any more; what is open goes on."""

@@ -7,7 +7,7 @@ import pytest
 from tests.rpc.board import Board
 from tests.rpc.conftest import hang_up, nothing_left, settle, until
 
-from tieline.errors import ConfigError, Unavailable
+from tieline.errors import CallError, ConfigError, Unavailable
 from tieline.limits import KiB, Limits
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
@@ -155,3 +155,26 @@ async def test_a_machine_whose_answers_nobody_takes_answers_no_more():
         await settle(50)
         assert len(await caller.call("lab-1/give", size=5)) == 5
         await board.close()
+
+
+async def test_every_machine_is_told_who_may_do_less_than_before(board):
+    told = []
+    first = await board.join("lab-1")
+    await first.serve(Desk(), revoked=lambda account, device: told.append(("lab-1", account, device)))
+    second = await board.join("lab-2", account="bob")
+    await second.serve(Desk(), revoked=lambda account, device: told.append(("lab-2", account, device)))
+    board.switchboard.revoked("eve", "desk")
+    board.switchboard.revoked("eve", None)
+    await until(lambda: len(told) == 4)
+    assert sorted(told, key=str) == [(lab, "eve", device) for lab in ("lab-1", "lab-2") for device in ("desk", None)]
+
+
+async def test_only_the_server_gives_notices(board):
+    told = []
+    machine = await board.join("lab-1")
+    await machine.serve(Desk(), revoked=lambda *who: told.append(who))
+    eve = await board.join("desk", account="eve")
+    for method in ("lab-1/revoked", "lab-1//revoked", "/revoked", "lab-1/gone", "lab-1//gone"):
+        with pytest.raises(CallError):
+            await eve.call(method, account="ada", device=None)
+    assert told == []

@@ -159,12 +159,14 @@ async def test_what_a_revoked_caller_has_running_ends_at_the_machine(tmp_path: P
             joined(server, "ada", "lab-1") as lab,
             joined(server, "bob", "desk") as bob,
         ):
-            await lab.serve(handlers)
+            told = []
+            await lab.serve(handlers, revoked=lambda *who: told.append(who))
             waiting = asyncio.create_task(bob.call("lab-1/wait"))
             await until(lambda: _running(server))
             await admin.call("accounts.revoke", account="bob", device="desk")
             async with asyncio.timeout(1):
                 await stopped.wait()
+            assert told == [("bob", "desk")]
             with pytest.raises(tieline.LinkClosed):
                 await waiting
 

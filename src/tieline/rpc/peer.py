@@ -75,18 +75,20 @@ class Peer(Caller):
         """
         return Subscription(self.feeds, topic, after, value)
 
-    async def serve(self, handlers: Handlers) -> str:
+    async def serve(self, handlers: Handlers, *, revoked: Callable[[str, str | None], None] | None = None) -> str:
         """Let others call these methods through the server, as `NAME/method`, for as long as this peer is here.
         Returns that name: the device's, or `account/device` when there are several of that name.
 
-        A handler's `peer` is who really calls, as the server verified him. Several calls add up; the same handlers
-        again tell the server what was added to them. Raises Denied for guests, ConfigError and InvalidArgument.
+        A handler's `peer` is who really calls, as the server verified him. `revoked(account, device)` is called when
+        the server has taken something away from an account (or one device): end what it has started. Several calls
+        add up; the same handlers again tell the server what was added to them. Raises Denied for guests, ConfigError
+        and InvalidArgument.
         """
         from tieline.rpc.served import Served  # needed by who serves, not by every command
 
         if self._served is None:
             self.onward = self._served = Served(self)
-        return await self._served.add(handlers)
+        return await self._served.add(handlers, revoked)
 
     async def withdraw(self) -> None:
         """Let nobody call anything here any more; what is open goes on."""

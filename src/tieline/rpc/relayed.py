@@ -50,7 +50,7 @@ class Relayed(Peer):
     def tell(self, method: str, /, **params: Any) -> None:
         self._refuse()
 
-    async def serve(self, handlers: Handlers) -> str:
+    async def serve(self, handlers: Handlers, *, revoked: Callable[[str, str | None], None] | None = None) -> str:
         self._refuse()
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:

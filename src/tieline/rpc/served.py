@@ -1,18 +1,24 @@
 """What one side offers to others through its server, and the calls of these methods as they come in."""
 
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tieline.errors import ConfigError, Overloaded
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
-from tieline.rpc.switchboard import GONE, PASSED, Offer
+from tieline.rpc.switchboard import GONE, PASSED, REVOKED, Offer
 from tieline.wire.messages import Call, Origin
 
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer
     from tieline.rpc.work import Work
+
+
+Revoked = Callable[[str, str | None], None]
+"revoked(account, device): the server has taken something away from an account, or from one device of it."
+_NONE = Handlers()
 
 
 class Served:
@@ -25,18 +31,23 @@ class Served:
         self._instance = secrets.token_hex(8)
         "Tells the server that a new link of ours takes the place of a lost one."
         self._notices = Handlers()
-        self._notices.add(self._gone, "gone")
+        self._notices.add(self._gone, GONE[1:])
+        self._notices.add(self._revoked, REVOKED[1:])
+        self._on_revoked: list[Revoked] = []
 
-    async def add(self, handlers: Handlers) -> str:
+    async def add(self, handlers: Handlers, revoked: Revoked | None = None) -> str:
         """Offer these as well; by what name they can be called. Raises ConfigError for one that cannot be offered."""
         if all(handlers is not each for each in self._offered):
             self._check(handlers)
             self._offered.append(handlers)
         try:
-            return await self.offer()
+            name = await self.offer()
         except BaseException:
             self._offered.remove(handlers)
             raise
+        if revoked is not None:
+            self._on_revoked.append(revoked)
+        return name
 
     async def withdraw(self) -> None:
         """Offer nothing any more."""
@@ -53,12 +64,11 @@ class Served:
 
     def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
         """A call came in that no handler for the server itself fits. Raises what its caller is to be told."""
+        name = call.method[1:] if call.method.startswith(PASSED) else ""
         if call.origin is None:
             handlers, who = self._notices, peer
-            name = "gone" if call.method == GONE else ""
         else:
-            handlers, who = self._holding(call.method[1:]), self._caller(call.origin)
-            name = call.method[1:] if call.method.startswith(PASSED) else ""
+            handlers, who = self._holding(name), self._caller(call.origin)
         handler = handlers.find(name)
         link = peer.link
         if link is not None and link.stream.buffered() > peer.limits.relay_backlog:
@@ -84,7 +94,7 @@ class Served:
         ]
 
     def _holding(self, name: str) -> Handlers:
-        return next((each for each in self._offered if name in each), self._notices)
+        return next((each for each in self._offered if name in each), _NONE)
 
     def _caller(self, origin: Origin) -> Relayed:
         caller = self._callers.get(origin.link)
@@ -97,6 +107,11 @@ class Served:
         caller = self._callers.pop(link, None)
         if caller is not None:
             caller.gone()
+
+    def _revoked(self, account: str, device: str | None) -> None:
+        """An account, or one device of it, may do less than before."""
+        for action in self._on_revoked:
+            action(account, device)
 
     def _link_lost(self) -> None:
         callers, self._callers = self._callers, {}

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 PASSED = "/"
 "What stands before the name in a call that is passed on: no handler for the server's own calls can have such a name."
-GONE = "/"
+GONE = "/gone"
 "What a server calls at a machine, without an origin, when a caller's link is gone."
+REVOKED = "/revoked"
+"The same when an account, or one device of it, may do less than before: what it started is to end."
 _NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 
 
@@ -155,6 +157,13 @@ class Switchboard:
                 return machine
             raise Unavailable(f"the machine {target!r} is not here now; `tieline machines` says since when")
         raise NotFound(f"no machine {target[:130]!r} here; `tieline machines` lists them")
+
+    def revoked(self, account: str, device: str | None) -> None:
+        """An account, or one of its devices, may do less than before. Every machine is told: what somebody started
+        there may have outlived his link."""
+        for machine in self._machines.values():
+            for offering in machine.offerings:
+                offering.peer.tell(REVOKED, account=account, device=device)
 
     def target(self, account: str, device: str) -> str:
         """The shortest name that means this machine and no other."""

@@ -12,6 +12,7 @@ from tieline.link.dial import backoff
 from tieline.processes.family import adopt_orphans
 from tieline.rpc.handlers import Handlers
 from tieline.services import shell
+from tieline.services.shell.elsewhere import ServerAudit, ServerRules
 
 from .loops import loop_factory
 from .options import Where
@@ -38,15 +39,30 @@ async def _offer(target: Target, timeout: float, words: Sequence[str]) -> None:
             if client is None:
                 return
             handlers = Handlers()
-            name = f"{client.identity.account}/{client.identity.device}"
-            await stack.enter_async_context(shell.serving(handlers, client.limits, name=name))
-            called = await client.serve(handlers)
+            service = await _shell(stack, client, handlers, words)
+            called = await client.serve(handlers, revoked=service.end)
             client.on_link = lambda sentence: note(f"{client.server_name}: {sentence}")
             note(f"This machine can be called as {called} through {client.server_name}: {', '.join(words)}.")
             note("Who has the scope `shell` there may do this as the user who runs this. Ctrl-C ends it.")
             await _first(client.over(), stop.wait())
             if client.is_open:
                 await client.withdraw()
+
+
+async def _shell(stack: AsyncExitStack, client: "Client", handlers: Handlers, words: Sequence[str]) -> shell.Shell:
+    """Commands and terminals, under the rules of the server and in its audit."""
+    audit = ServerAudit(client)
+    stack.push_async_callback(audit.close)
+    serving = shell.serving(
+        handlers,
+        client.limits,
+        rules=ServerRules(client),
+        audit=audit,
+        name=f"{client.identity.account}/{client.identity.device}",
+        runs="run" in words,
+        sessions="shell" in words,
+    )
+    return await stack.enter_async_context(serving)
 
 
 async def _first_link(stack: AsyncExitStack, target: Target, timeout: float, stop: asyncio.Event) -> "Client | None":
