@@ -168,6 +168,8 @@ class FrameLink:
     def _flush(self) -> None:
         self._flushing = False
         self.flush()
+        if self.session.goodbye is not None:
+            self._hang_up_when_done()  # this may have been the last answer
 
     def _deal(self) -> None:
         """Events in batches, as long as the peer reads what they are answered with."""
@@ -192,6 +194,9 @@ class FrameLink:
             self.close(self.session.goodbye.reason)
 
     def _hold_back(self, size: int) -> None:
+        # Of two sides that both read only when the other has read, none would ever: so a client always reads.
+        if self.session.side is Side.CLIENT:
+            return
         self._owed += size
         if self._owed > self._limits.send_buffer and self._reading:
             self._reading = False

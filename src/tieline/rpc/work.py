@@ -6,11 +6,11 @@ A handler that does not wait is answered within the same read; only one that wai
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future as ThreadFuture
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -22,12 +22,14 @@ from tieline.errors import (
     InternalError,
     InvalidArgument,
     LimitExceeded,
+    NotFound,
     Overloaded,
     TooLarge,
     Unavailable,
     UnknownFault,
 )
 from tieline.link.frame_link import FrameLink
+from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
@@ -43,6 +45,13 @@ _FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 Running = "asyncio.Future[Any]"
+
+
+class Onward(Protocol):
+    """Who is asked about a call of a method that no handler here has."""
+
+    def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
+        """Have it answered by `work.perform` or `work.pass_on`. Raises what the caller is to be told."""
 
 
 class Work:
@@ -63,7 +72,9 @@ class Work:
     def called(self, channel: int, call: Call) -> None:
         """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
         try:
-            handler = self._permitted.get(call.method) or self._permit(call.method)
+            handler = self._permitted.get(call.method) or self._find(channel, call)
+            if handler is None:
+                return
             arguments = handler.arguments(call.params)
             if handler.at_once and not call.streaming:
                 self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, self._peer, None)))
@@ -72,14 +83,33 @@ class Work:
         except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
 
-    def _permit(self, method: str) -> Handler:
-        """The method, if there is one and this peer may call it. The only scope check."""
-        identity = self._peer.identity
-        handler = self._handlers.find(method)
-        if not identity.may(handler.scope):
-            raise Denied(identity.refusal(method, handler.scope))
-        self._permitted[method] = handler
+    def _find(self, channel: int, call: Call) -> Handler | None:
+        """The method, if there is one and this peer may call it; None when the call was passed on."""
+        try:
+            handler = self._handlers.find(call.method)
+        except NotFound:
+            if self._peer.onward is None:
+                raise
+            self._peer.onward.called(self, self._peer, channel, call)
+            return None
+        self._permit(self._peer.identity, call.method, handler.scope)
+        self._permitted[call.method] = handler
         return handler
+
+    def perform(self, channel: int, handler: Handler, call: Call, identity: Identity) -> None:
+        """Run a handler that was found elsewhere, for whoever `identity` is. Raises what the caller is to be told."""
+        self._permit(identity, call.method, handler.scope)
+        self._start(channel, handler, handler.arguments(call.params), call)
+
+    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
+        """Let somebody else answer, as long as the future that `begin()` gives is not done; cancelling it stops him.
+        Raises what the caller is to be told."""
+        self._permit(self._peer.identity, call.method, scope)
+        self._admit()
+        future = self._running[channel] = begin()
+        future.add_done_callback(lambda _: self._over(channel))
+        if call.timeout is not None:
+            self._peer.watch(channel, call.timeout)
 
     def cancel(self, channel: int) -> None:
         """The caller wants no more of it."""
@@ -120,12 +150,19 @@ class Work:
 
     # -- handlers that wait --------------------------------------------------------------------------------------
 
-    def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
-        peer = self._peer
+    def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
+        if not identity.may(scope):
+            raise Denied(identity.refusal(method, scope))
+
+    def _admit(self) -> None:
         if self._session.closing:
             raise Unavailable("this side is closing and takes no new calls; try again in a moment")
-        if len(self._running) >= peer.limits.calls:
+        if len(self._running) >= self._peer.limits.calls:
             raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
+
+    def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
+        peer = self._peer
+        self._admit()
         stream = self._open_stream(channel, handler, call)
         if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)

@@ -184,7 +184,7 @@ class Session:
         self._out.append(_pack(size, _CALL, channel) + payload)
         return channel
 
-    def send(self, kind: int, channel: int, payload: bytes = b"") -> bool:
+    def send(self, kind: int, channel: int, payload: bytes | memoryview = b"") -> bool:
         """One frame of an open channel. False, and nothing sent, when the channel is over (the peer was faster).
 
         Raises TooLarge, and ProtocolError(remote=False) for an illegal move of ours.
@@ -258,6 +258,16 @@ class Session:
             return False
         grant = self._flow(channel).consumed(size)
         return grant > 0 and self.send(_CREDIT, channel, encode(grant))
+
+    def grant(self, channel: int, more: int) -> None:
+        """Let the peer send so many bytes more: for a relay, which grants what the far side has granted."""
+        if self.send(_CREDIT, channel, encode(more)):
+            self._flow(channel).allow(more)
+
+    @property
+    def peer_window(self) -> int:
+        """Bytes of credit with which each of our streams to the peer begins."""
+        return self._peer_window
 
     @property
     def peer_frame(self) -> int:

@@ -15,10 +15,15 @@ COMMANDS = {
     "tail": "tail",
     "rooms": "rooms",
     "who": "who",
+    "run": "run",
+    "machines": "machines",
+    "agent": "agent",
+    "audit": "audit",
     "call": "call",
     "methods": "methods",
     "invite": "invite",
     "accounts": "accounts",
+    "allow": "allow",
     "revoke": "revoke",
     "password": "password",
     "status": "status",
@@ -54,6 +59,7 @@ EPILOG = examples(
     "tieline chat                       talk in the lobby",
     "tieline say lobby 'build is green' from a script",
     "tieline tail lobby -f              watch",
+    "tieline run -- make -j4            run a command there, as if it ran here",
     "tieline COMMAND --help             more, with examples",
 )
 
