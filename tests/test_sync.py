@@ -324,3 +324,24 @@ def test_the_parameters_are_those_of_the_asynchronous_client(name: str) -> None:
 
 def test_so_are_those_of_connect() -> None:
     assert inspect.signature(sync.connect).parameters == inspect.signature(tieline.connect).parameters
+
+
+def test_what_a_blocking_program_serves_is_called_through_the_server(served: Served) -> None:
+    handlers = tieline.Handlers()
+
+    @handlers.method("double", thread=True)
+    def double(number: int, peer: tieline.Peer) -> str:
+        return f"{2 * number} for {peer.identity}"
+
+    @handlers.method("forever")
+    async def forever(source: AsyncIterator[int]) -> AsyncIterator[int]:
+        async for number in source:
+            yield -number
+
+    with sync.connect(served.address) as machine, sync.connect(served.address) as caller:
+        assert machine.serve(handlers) == "local"
+        assert caller.call("local/double", number=21) == f"42 for {caller.identity}"
+        assert list(caller.stream("local/forever", source=iter(range(100)))) == [-n for n in range(100)]
+        machine.withdraw()
+        with pytest.raises(tieline.NotFound):
+            caller.call("local/double", number=1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tieline import profiles
 from tieline.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -40,6 +41,7 @@ from tieline.wire.moves import Side
 
 if TYPE_CHECKING:
     from tieline.files import Files
+    from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
@@ -73,6 +75,7 @@ class Client(Peer):
         self._closing = False
         self._final: TielineError | None = None
         self._redialling: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
         self._up_since = 0.0
         self._files: Files | None = None
         self.on_link: Callable[[str], None] | None = None
@@ -95,6 +98,7 @@ class Client(Peer):
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and do not come back."""
         self._closing = True
+        self._over.set()
         self._line.moved()
         if self._redialling is not None:
             self._redialling.cancel()
@@ -110,6 +114,12 @@ class Client(Peer):
                     await gone.wait()
         if self._feeds is not None:
             self._feeds.link_lost(LinkClosed(reason), comes_back=False)
+
+    async def over(self) -> None:
+        """Wait until this client will not come back: it was closed, or the server refused it, which is then raised."""
+        await self._over.wait()
+        if self._final is not None:
+            raise self._final
 
     # -- for the rest of Tieline ---------------------------------------------------------------------------------
 
@@ -152,8 +162,20 @@ class Client(Peer):
             return
         self._up_since = self._loop.time()
         self._line.moved()
+        if self._served is not None:
+            await self._offer_again(self._served)
         if self._feeds is not None:
             await self._feeds.link_back()
+
+    async def _offer_again(self, served: "Served") -> None:
+        try:
+            await served.offer()
+        except LinkError:
+            pass  # lost again: the next link begins anew
+        except TielineError as error:
+            log.warning("%s does not take what is served here any more: %s", self.address, error)
+            if self.on_link is not None:
+                self.on_link(f"the server does not take what is served here any more: {error}")
 
     async def _redial(self) -> None:
         # A link that is lost as soon as it is there would otherwise be dialled again without a pause.
@@ -179,6 +201,7 @@ class Client(Peer):
 
     def _give_in(self, error: TielineError) -> None:
         self._final = error
+        self._over.set()
         self._line.moved()
         if self._feeds is not None:
             self._feeds.link_lost(error, comes_back=False)
@@ -228,8 +251,9 @@ def choose_credential(
 
 @asynccontextmanager
 async def connect(
-    address: str,
+    address: str = "",
     *,
+    profile: str | None = None,
     account: str | None = None,
     device: str | None = None,
     key: str | None = None,
@@ -242,8 +266,13 @@ async def connect(
 
     `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
     `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
+    `profile` is one that `tieline join` has written (its first is "default"), and says all of this.
     `handlers` are methods the server may call here. Raises DialFailed, PinMismatch, LoginFailed, AddressError.
     """
+    if profile is not None:
+        known = profiles.known(profile)
+        address, account, device, key = address or known.address, known.account, known.device, known.key
+        pin = known.pin or None
     where = parse(address)
     if pin is not None:
         where = msgspec.structs.replace(where, pin=pin)

@@ -96,6 +96,13 @@ class Config:
             "Serve plain text to other machines too. Names, messages and passwords can then be read on the way.",
         ),
     )
+    allow_shell: bool = field(
+        default=False,
+        metadata=_notes(
+            SWITCH,
+            "Let accounts with the scope `shell` run commands on this machine, as the user who runs the server.",
+        ),
+    )
     guests: bool = field(
         default=False,
         metadata=_notes(SWITCH, "Let people in without an account, to chat under a guest name and nothing else."),

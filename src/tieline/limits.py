@@ -24,6 +24,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1024
     "Calls one peer may have open at once; one more is answered `overloaded`."
 
+    machines: int = 4096
+    "Machines that offer methods to others at once."
+
+    offered: int = 256
+    "Methods one link may offer to others."
+
+    offered_name: int = 128
+    "Characters. Longest name of such a method."
+
+    offered_text: int = 1 * KiB
+    "Characters. Longest signature or summary of such a method."
+
+    relay_backlog: int = 8 * MiB
+    "Bytes. What waits to be sent to a machine that does not read; above it new calls to it are `overloaded`."
+
     topics: int = 256
     "Topics one link may be subscribed to."
 
@@ -110,6 +125,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     datagram_queue: int = 1 * MiB
     "Bytes. Datagrams kept for a slow `async for`, 256 bytes for each on top; what comes then is dropped and counted."
+
+    command_line: int = 128 * KiB
+    "Bytes. Arguments and environment of one command together; the kernel takes no single one that is longer."
+
+    commands: int = 512
+    "Commands and sessions that run on one machine at once."
+
+    commands_per_account: int = 128
+    "The same of one account: a runaway loop of one person leaves room for the others."
+
+    audit: int = 200_000
+    "Commands remembered by the audit; the oldest go first."
+
+    command_grace: float = 3.0
+    "Seconds. Between interrupting a command that nobody waits for and killing all it started; it is asked twice."
 
     path: int = 4096
     "Bytes. Longest path of a file, UTF-8; longer ones cannot be opened on most systems."

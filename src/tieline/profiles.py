@@ -69,6 +69,16 @@ def read(name: str) -> Profile | None:
         raise ConfigError("profile", f"{path} cannot be read: {error.strerror}") from error
 
 
+def known(name: str) -> Profile:
+    """The profile; ConfigError that says what to type when there is none."""
+    profile = read(name)
+    if profile is None:
+        others = ", ".join(names())
+        there = f"there are {others}" if others else "there is none yet"
+        raise ConfigError("profile", f"there is no {name!r}; {there}. `tieline join TICKET --profile {name}` makes it")
+    return profile
+
+
 def write(name: str, profile: Profile) -> Path:
     """Put the profile on disk, replacing one of the same name, and return its path."""
     path = path_of(name)

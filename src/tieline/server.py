@@ -42,17 +42,20 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.peer import Peer
 from tieline.rpc.reception import Reception
+from tieline.rpc.switchboard import Switchboard
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
-from tieline.services import chat, clock, datagram, echo
+from tieline.services import chat, clock, datagram, echo, shell
 from tieline.services import files as file_service
+from tieline.services import machines as machine_service
 from tieline.services import server as server_service
 from tieline.services import tokens as token_service
 from tieline.services.files import lane_methods
 from tieline.services.files.spaces import Spaces
 from tieline.services.files.transfers import Transfers
 from tieline.services.files.uploads import Uploads
+from tieline.services.shell.book import Book
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
@@ -71,8 +74,9 @@ class Server:
 
     `data` is a folder, or ":memory:" for a server that forgets. `guests` lets callers in who prove nothing, with the
     scope `chat` and the methods that need none. `cert` and `key` are PEM files; without them a self-signed
-    certificate is made at the first start. `allow_plain` serves plain text to other machines too. `files_quota` and
-    `files_space` bound what the files of each account, and of all, may take (bytes, 0 for no bound).
+    certificate is made at the first start. `allow_plain` serves plain text to other machines too. `allow_shell` lets
+    accounts with the scope `shell` run commands here, as the user this runs as. `files_quota` and `files_space` bound
+    what the files of each account, and of all, may take (bytes, 0 for no bound).
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Server:
         name: str = "",
         guests: bool = False,
         allow_plain: bool = False,
+        allow_shell: bool = False,
         cert: Path | None = None,
         key: Path | None = None,
         files_quota: int = 0,
@@ -93,6 +98,7 @@ class Server:
         self.handlers = Handlers()
         self.topics = Topics()
         self.links = Links()
+        self.switchboard = Switchboard(limits)
         self.addresses: list[str] = []
         "Where it can be reached, while it serves."
         self.certificate: ServerCertificate
@@ -102,6 +108,8 @@ class Server:
         self._data = None if str(data) == ":memory:" else Path(data)
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
+        self._allow_shell = allow_shell
+        self._shell: shell.Shell | None = None
         self._cert, self._key = cert, key
         self._files_quota, self._files_space = files_quota, files_space
         self._listeners: list[Listener] = []
@@ -172,6 +180,11 @@ class Server:
         self.files = await self._start_files(store, stack)
         self.transfers = await self._start_transfers(store, stack)
         self._install_services(store)
+        self._machines = machine_service.Machines(self.switchboard, store)
+        machine_service.install(self.handlers, self._machines)
+        await self._machines.start()
+        stack.push_async_callback(self._machines.close)
+        await self._start_shell(store, stack)
         self._reception = Reception(
             self.limits,
             self.handlers,
@@ -179,6 +192,7 @@ class Server:
             self._begin_login,
             name=self.name,
             binding=self.certificate.end_point,
+            onward=self.switchboard,
         )
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
@@ -186,6 +200,18 @@ class Server:
         HttpFiles(self.files, Uploads(self.files, self.transfers), self.tokens).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
+
+    async def _start_shell(self, store: SqliteStore, stack: AsyncExitStack) -> None:
+        """The rules and the audit are for machines that joined as well."""
+        book = Book(store, self.limits, lambda account: self._cut(account, None))
+        await book.start()
+        stack.push_async_callback(book.close)
+        book.install(self.handlers, self.switchboard.offers)
+        self.switchboard.permit = book.permit
+        if self._allow_shell:
+            self._shell = await stack.enter_async_context(
+                shell.serving(self.handlers, self.limits, rules=book, audit=book)
+            )
 
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
@@ -227,8 +253,13 @@ class Server:
 
     def _cut(self, account: str, device: str | None = None) -> int:
         """End whatever an account, or one of its devices or tokens, has going on here."""
+        self._machines.revised()
+        self.switchboard.revoked(account, device)
         self.lanes.cut(account, device)
-        return self.links.cut(account, device)
+        count = self.links.cut(account, device)
+        if self._shell is not None:
+            self._shell.end(account, device)
+        return count
 
     def _load_certificate(self) -> ServerCertificate:
         names = [socket.gethostname(), socket.getfqdn()]

@@ -11,7 +11,7 @@ Fine to use from several threads at once. All clients of a process share one bac
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType, UnionType
@@ -44,8 +44,9 @@ _END: Any = object()
 
 @contextmanager
 def connect(
-    address: str,
+    address: str = "",
     *,
+    profile: str | None = None,
     account: str | None = None,
     device: str | None = None,
     key: str | None = None,
@@ -61,6 +62,7 @@ def connect(
     thread = loop_thread.shared()
     context = asynchronous.connect(
         address,
+        profile=profile,
         account=account,
         device=device,
         key=key,
@@ -163,6 +165,17 @@ class Client:
             return self._client.subscribe(topic, after=after, value=value)
 
         return Events(self._thread, self._thread.run(make()))
+
+    def serve(self, handlers: Handlers, *, revoked: Callable[[str, str | None], None] | None = None) -> str:
+        """Let others call these methods through the server, as `NAME/method`; see `tieline.Peer.serve`.
+
+        They run in the background thread: one that blocks, or uses this client, must be added with `thread=True`.
+        """
+        return self._thread.run(self._client.serve(handlers, revoked=revoked))
+
+    def withdraw(self) -> None:
+        """Let nobody call anything here any more; what is open goes on."""
+        self._thread.run(self._client.withdraw())
 
     @property
     def files(self) -> "BlockingFiles":

@@ -28,8 +28,8 @@ class Proofless:
     mechanisms = ("TEST",)
     proven = True
 
-    def __init__(self, scopes=("chat",), account="ada"):
-        self._identity = Identity(account, "laptop", frozenset(scopes), "native", "")
+    def __init__(self, scopes=("chat",), account="ada", device="laptop", guest=False):
+        self._identity = Identity(account, device, frozenset(scopes), "native", "", guest)
 
     def first(self, mechanisms):
         return "TEST", b""
@@ -53,17 +53,20 @@ async def until(condition, turns=20_000):
     raise AssertionError("it never happened")
 
 
-async def log_in(handlers, *, client_handlers=None, limits=None, client_limits=None, scopes=("chat",)):
+async def log_in(
+    handlers, *, client_handlers=None, limits=None, client_limits=None, scopes=("chat",), onward=None, **who
+):
     """A client and a server peer, logged in to each other over memory: (client, server)."""
     limits = limits or Limits()
     client_limits = client_limits or limits
     client_turns, server_turns = Turns(), Turns()
     near, far = FrameLink(Side.CLIENT, client_limits, client_turns), FrameLink(Side.SERVER, limits, server_turns)
     memory.pair(near, far, high_water=limits.send_buffer)
-    steps = Proofless(scopes)
+    steps = Proofless(scopes, **who)
     server = asyncio.create_task(admit(far, server_turns, lambda _: steps, agent="t", name="t", limits=limits))
     welcome = await enter(near, client_turns, steps, agent="t", limits=client_limits)
     served = Peer(limits, handlers, await server)
+    served.onward = onward
     served.use(far)
     client = Peer(
         client_limits,

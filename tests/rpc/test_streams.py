@@ -477,3 +477,16 @@ async def test_a_peer_that_sends_items_nobody_opened_a_stream_for_is_answered(jo
         await call
     await settle()
     nothing_open(client, server)
+
+
+async def test_large_items_both_ways_at_once_do_not_wait_for_each_other(join, handlers):
+    @handlers.method("echo")
+    async def echo(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for item in source:
+            yield item
+
+    client, server = await join(handlers)
+    pieces = [bytes([n]) * 300 * KiB for n in range(40)]
+    assert [piece async for piece in client.stream("echo", source=Source(pieces).read())] == pieces
+    await settle()
+    nothing_open(client, server)

@@ -69,9 +69,7 @@ class FrameLink:
         """Write everything the session has to say, in one piece."""
         data = self.session.take()
         if data:
-            self.stream.write(data)
-            if self.stream.paused:
-                self._hold_back(len(data))
+            self._write(data)
 
     def flush_soon(self) -> None:
         """Flush at the end of this tick, together with what else is sent in it."""
@@ -102,11 +100,12 @@ class FrameLink:
         self._rearm(self.session.deadline())
         self.flush_soon()
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         if self._reason is not None:
             return  # closing: nothing more is taken
         try:
-            events = self.session.receive(bytes(data), self._loop.time())
+            session = self.session
+            events = session.receive(bytes(data), self._loop.time())
             if self._held or len(events) > _BATCH:
                 self._held += events
                 self._deal()
@@ -115,8 +114,10 @@ class FrameLink:
         except Exception as error:
             self._refuse(error)
             return
-        self.flush()
-        if self.session.goodbye is not None:
+        answers = session.take()
+        if answers:
+            self._write(answers)
+        if session.goodbye is not None:
             self._hang_up_when_done()
 
     def finished(self) -> None:
@@ -158,9 +159,17 @@ class FrameLink:
 
     # -- small things --------------------------------------------------------------------------------------------
 
+    def _write(self, data: bytes) -> None:
+        stream = self.stream
+        stream.write(data)
+        if stream.paused:
+            self._hold_back(len(data))
+
     def _flush(self) -> None:
         self._flushing = False
         self.flush()
+        if self.session.goodbye is not None:
+            self._hang_up_when_done()  # this may have been the last answer
 
     def _deal(self) -> None:
         """Events in batches, as long as the peer reads what they are answered with."""
@@ -185,6 +194,9 @@ class FrameLink:
             self.close(self.session.goodbye.reason)
 
     def _hold_back(self, size: int) -> None:
+        # Of two sides that both read only when the other has read, none would ever: so a client always reads.
+        if self.session.side is Side.CLIENT:
+            return
         self._owed += size
         if self._owed > self._limits.send_buffer and self._reading:
             self._reading = False

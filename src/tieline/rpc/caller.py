@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 from types import UnionType
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -24,11 +24,29 @@ from tieline.wire.session import Session
 __all__ = ["Caller", "Stream"]
 
 T = TypeVar("T")
-Reply = tuple["asyncio.Future[Any]", Callable[[bytes], Any], str]
+Reply = tuple["Awaited", Callable[[bytes], Any], str]
 _encode = msgspec.msgpack.Encoder().encode
 _decode_any = decoder(Any)
 _NEVER = 1e9
 "Seconds. A timeout beyond this is none."
+
+
+class Awaited(Protocol):
+    """Who waits for the answer of a call: a future, or a relay."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+class Arriving(Protocol):
+    """Who takes the elements of a stream: an `Incoming`, or one half of a relay."""
+
+    def push(self, payload: bytes, raw: bool) -> None: ...
+
+    def finish(self, error: BaseException | None = None) -> None: ...
 
 
 class Caller:
@@ -55,7 +73,7 @@ class Caller:
         self._line = Line()  # of calls that wait for a link, which only a Client gets anew
         self._turns = count(1)
         self._replies: dict[int, Reply] = {}
-        self._incoming: dict[int, Incoming[Any]] = {}
+        self._incoming: dict[int, Arriving] = {}
         self._senders: dict[int, asyncio.Task[None]] = {}
         self._outgoing: Outgoing | None = None
         self._deadlines: Deadlines | None = None
@@ -222,6 +240,13 @@ class Caller:
     def unwatch(self, channel: int) -> None:
         if self._deadlines is not None:
             self._deadlines.remove(channel)
+
+    def let_go(self, channel: int) -> None:
+        """Work done here for a channel is over: neither its deadline nor its stream matters any more."""
+        if self._deadlines is not None:
+            self._deadlines.remove(channel)
+        if self._incoming:
+            self.drop_stream(channel)
 
     # -- what comes back -----------------------------------------------------------------------------------------
 

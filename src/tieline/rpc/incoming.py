@@ -50,6 +50,11 @@ class Incoming(Generic[T]):
         """Items that are here and can be had at once."""
         return len(self._items)
 
+    @property
+    def over(self) -> bool:
+        """True when nothing more will come than what waits here."""
+        return self._over
+
     def __aiter__(self) -> "Incoming[T]":
         return self
 

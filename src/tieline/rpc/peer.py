@@ -6,21 +6,24 @@ The same class at both ends. `Client` (client.py) is a Peer that gets itself a n
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tieline.errors import LinkClosed, LinkError
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
-from tieline.rpc.caller import Caller
+from tieline.rpc.caller import Arriving, Caller, Reply
 from tieline.rpc.feeds import Feeds, Subscription
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.subscribers import Subscribed
 from tieline.rpc.topic import Topic
-from tieline.rpc.work import Work
+from tieline.rpc.work import Onward, Work
 from tieline.wire.frames import Kind
 from tieline.wire.messages import GoAway
 from tieline.wire.session import Event
+
+if TYPE_CHECKING:
+    from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.calls")
 _RESULT, _CALL = int(Kind.RESULT), int(Kind.CALL)
@@ -33,7 +36,19 @@ class Peer(Caller):
     comes_back: bool = False
     "Whether a lost link is replaced by a new one."
 
-    __slots__ = ("__weakref__", "_ended", "_feeds", "_handlers", "_subscribed", "_work", "data", "goodbye", "identity")
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_feeds",
+        "_handlers",
+        "_served",
+        "_subscribed",
+        "_work",
+        "data",
+        "goodbye",
+        "identity",
+        "onward",
+    )
 
     def __init__(self, limits: Limits, handlers: Handlers, identity: Identity) -> None:
         super().__init__(limits)
@@ -43,7 +58,10 @@ class Peer(Caller):
         "Free for services: what they keep of this peer for as long as it is here."
         self.goodbye = ""
         "Why the other side ends the link, once it has said so."
+        self.onward: Onward | None = None
+        "Who knows methods that the handlers here do not have: a server's switchboard, or what is served to others."
         self._handlers = handlers
+        self._served: Served | None = None
         self._work: Work | None = None
         self._feeds: Feeds | None = None
         self._subscribed: Subscribed | None = None
@@ -56,6 +74,26 @@ class Peer(Caller):
         that is kept, None for what comes from now on. A slow reader is read on from the log later; nothing is lost.
         """
         return Subscription(self.feeds, topic, after, value)
+
+    async def serve(self, handlers: Handlers, *, revoked: Callable[[str, str | None], None] | None = None) -> str:
+        """Let others call these methods through the server, as `NAME/method`, for as long as this peer is here.
+        Returns that name: the device's, or `account/device` when there are several of that name.
+
+        A handler's `peer` is who really calls, as the server verified him. `revoked(account, device)` is called when
+        the server has taken something away from an account (or one device): end what it has started. Several calls
+        add up; the same handlers again tell the server what was added to them. Raises Denied for guests, ConfigError
+        and InvalidArgument.
+        """
+        from tieline.rpc.served import Served  # needed by who serves, not by every command
+
+        if self._served is None:
+            self.onward = self._served = Served(self)
+        return await self._served.add(handlers, revoked)
+
+    async def withdraw(self) -> None:
+        """Let nobody call anything here any more; what is open goes on."""
+        if self._served is not None:
+            await self._served.withdraw()
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and close; open calls fail with LinkClosed."""
@@ -108,6 +146,17 @@ class Peer(Caller):
         self._work = Work(self, self._handlers, link)
         link.owner = self
 
+    def adopt(self, channel: int, stream: Arriving, reply: Reply | None = None) -> None:
+        """What comes on an open channel is for a relay, and so is the answer, if it is of a call of ours."""
+        self._incoming[channel] = stream
+        if reply is not None:
+            self._replies[channel] = reply
+
+    def release(self, channel: int) -> None:
+        """It is no more."""
+        self._incoming.pop(channel, None)
+        self._replies.pop(channel, None)
+
     @property
     def feeds(self) -> Feeds:
         """The topics followed here."""
@@ -153,18 +202,21 @@ class Peer(Caller):
     def ended(self, error: LinkError) -> None:
         self._lost(LinkClosed(f"{error}; whether the call was done is not known"))
         self._stop_serving()
-        actions, self._ended = self._ended, []
-        for action in actions:
-            try:
-                action(self)
-            except Exception:
-                log.exception("what was to be done at the end of %r failed", self)
+        self._run_ended()
         if self._feeds is not None:
             self._feeds.link_lost(error, comes_back=self.comes_back)
 
     def __repr__(self) -> str:
         state = "open" if self._link is not None else "closed"
         return f"<{type(self).__name__} {state} {self.identity.account}/{self.identity.device}>"
+
+    def _run_ended(self) -> None:
+        actions, self._ended = self._ended, []
+        for action in actions:
+            try:
+                action(self)
+            except Exception:
+                log.exception("what was to be done at the end of %r failed", self)
 
     def _work_expired(self, channel: int) -> bool:
         return self._work is not None and self._work.expire(channel)

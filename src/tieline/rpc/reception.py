@@ -13,6 +13,7 @@ from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.peer import Peer
+from tieline.rpc.work import Onward
 from tieline.transports import memory
 from tieline.transports.endpoint import Endpoint
 from tieline.transports.stream import Stream
@@ -41,6 +42,7 @@ class Reception:
         *,
         name: str,
         binding: bytes | None,
+        onward: Onward | None = None,
     ) -> None:
         self._limits = limits
         self._handlers = handlers
@@ -48,6 +50,7 @@ class Reception:
         self._begin = begin
         self._name = name
         self._binding = binding
+        self._onward = onward
         self._arriving: set[asyncio.Task[None]] = set()
 
     def native(self, opening: Opening) -> Stream:
@@ -97,6 +100,7 @@ class Reception:
 
     def _seat(self, link: FrameLink, identity: Identity) -> Peer:
         peer = Peer(self._limits, self._handlers, identity)
+        peer.onward = self._onward
         peer.use(link)
         self._links.join(peer)
         return peer

@@ -6,10 +6,11 @@ A handler that does not wait is answered within the same read; only one that wai
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future as ThreadFuture
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,12 +22,14 @@ from tieline.errors import (
     InternalError,
     InvalidArgument,
     LimitExceeded,
+    NotFound,
     Overloaded,
     TooLarge,
     Unavailable,
     UnknownFault,
 )
 from tieline.link.frame_link import FrameLink
+from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
@@ -38,16 +41,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 Running = "asyncio.Future[Any]"
+
+
+class Onward(Protocol):
+    """Who is asked about a call of a method that no handler here has."""
+
+    def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
+        """Have it answered by `work.perform` or `work.pass_on`. Raises what the caller is to be told."""
 
 
 class Work:
     """What one peer has asked for over one link and not yet been told. A peer that gets a new link begins anew: what
     still winds down of the old one must not answer on channels of the new one."""
 
-    __slots__ = ("_handlers", "_link", "_peer", "_running", "_session")
+    __slots__ = ("_handlers", "_link", "_peer", "_permitted", "_running", "_session")
 
     def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink) -> None:
         self._peer = peer
@@ -55,21 +66,50 @@ class Work:
         self._link = link
         self._session = link.session
         self._running: dict[int, asyncio.Future[Any]] = {}
+        # Methods this peer was found to be allowed: a login's scopes never change, whoever loses one loses the link.
+        self._permitted: dict[str, Handler] = {}
 
     def called(self, channel: int, call: Call) -> None:
         """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
-        peer = self._peer
         try:
-            handler = self._handlers.find(call.method)
-            if not peer.identity.may(handler.scope):
-                raise Denied(peer.identity.refusal(call.method, handler.scope))
-            arguments = handler.arguments(call.params)
-            if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
-                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
+            handler = self._permitted.get(call.method) or self._find(channel, call)
+            if handler is None:
                 return
-            self._start(channel, handler, arguments, call)
+            arguments = handler.arguments(call.params)
+            if handler.at_once and not call.streaming:
+                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, self._peer, None)))
+            else:
+                self._start(channel, handler, arguments, call)
         except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
+
+    def _find(self, channel: int, call: Call) -> Handler | None:
+        """The method, if there is one and this peer may call it; None when the call was passed on."""
+        try:
+            handler = self._handlers.find(call.method)
+        except NotFound:
+            if self._peer.onward is None:
+                raise
+            self._peer.onward.called(self, self._peer, channel, call)
+            return None
+        self._permit(self._peer.identity, call.method, handler.scope)
+        self._permitted[call.method] = handler
+        return handler
+
+    def perform(self, channel: int, handler: Handler, call: Call, identity: Identity) -> None:
+        """Run a handler that was found elsewhere, for whoever `identity` is. Raises what the caller is to be told."""
+        self._permit(identity, call.method, handler.scope)
+        self._start(channel, handler, handler.arguments(call.params), call)
+
+    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
+        """Let somebody else answer, as long as the future that `begin()` gives is not done; cancelling it stops him.
+        Raises what the caller is to be told."""
+        self._permit(self._peer.identity, call.method, scope)
+        self._admit()
+        future = self._running[channel] = begin()
+        future.add_done_callback(lambda _: self._over(channel))
+        if call.timeout is not None:
+            self._peer.watch(channel, call.timeout)
 
     def cancel(self, channel: int) -> None:
         """The caller wants no more of it."""
@@ -110,14 +150,21 @@ class Work:
 
     # -- handlers that wait --------------------------------------------------------------------------------------
 
-    def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
-        peer = self._peer
+    def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
+        if not identity.may(scope):
+            raise Denied(identity.refusal(method, scope))
+
+    def _admit(self) -> None:
         if self._session.closing:
             raise Unavailable("this side is closing and takes no new calls; try again in a moment")
-        if len(self._running) >= peer.limits.calls:
+        if len(self._running) >= self._peer.limits.calls:
             raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
+
+    def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
+        peer = self._peer
+        self._admit()
         stream = self._open_stream(channel, handler, call)
-        if handler.way is Way.FUTURE:
+        if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)
         else:
             self._spawn(channel, self._run(channel, handler, arguments, stream))
@@ -127,13 +174,12 @@ class Work:
     def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         try:
             value = handler.invoke(arguments, self._peer, stream)
-            is_threads = isinstance(value, ThreadFuture)
-            future: asyncio.Future[Any] = asyncio.wrap_future(value) if is_threads else asyncio.ensure_future(value)
+            future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
         except BaseException:
             self._over(channel)
             raise
         self._running[channel] = future
-        future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+        future.add_done_callback(partial(self._answered, channel, handler.name))
 
     def _spawn(self, channel: int, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
@@ -146,11 +192,11 @@ class Work:
     async def _run(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         peer = self._peer
         try:
-            if handler.way is Way.STREAM:
+            if handler.way is _STREAM:
                 async with aclosing(handler.invoke(arguments, peer, stream)) as items:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
-            elif handler.way is Way.THREAD:
+            elif handler.way is _THREAD:
                 value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
                 self._session.send(_RESULT, channel, _encode(value))
             else:
@@ -167,22 +213,18 @@ class Work:
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
-        if done.cancelled():
+        try:
+            self._session.send(_RESULT, channel, _encode(done.result()))
+            self._link.flush_soon()
+        except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
-        elif (raised := done.exception()) is not None:
-            self.fail(channel, method, raised)
-        else:
-            try:
-                self._session.send(_RESULT, channel, _encode(done.result()))
-                self._link.flush_soon()
-            except Exception as error:
-                self.fail(channel, method, error)
+        except Exception as error:
+            self.fail(channel, method, error)
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
         if self._peer.link is self._link:
-            self._peer.unwatch(channel)
-            self._peer.drop_stream(channel)
+            self._peer.let_go(channel)
 
     def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
         if handler.stream_name is None:
@@ -193,6 +235,11 @@ class Work:
         if not call.streaming:
             stream.finish()
         return stream
+
+
+def _future_of(value: Any) -> "asyncio.Future[Any]":
+    """Of what a handler that is not awaited may return: a thread's future, or any awaitable."""
+    return asyncio.wrap_future(value) if isinstance(value, ThreadFuture) else asyncio.ensure_future(value)
 
 
 def _fault(error: BaseException) -> Fault:

@@ -99,6 +99,33 @@ def _chat(db: sqlite3.Connection) -> None:
     )
 
 
+@migration("when each machine was last here")
+def _machines(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE machines (
+            account TEXT NOT NULL, device TEXT NOT NULL, seen INTEGER NOT NULL, PRIMARY KEY (account, device)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+@migration("commands that ran, and who may run which")
+def _shell(db: sqlite3.Connection) -> None:
+    _each(
+        db,
+        """
+        CREATE TABLE commands (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, device TEXT NOT NULL,
+            address TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, argv TEXT NOT NULL, folder TEXT NOT NULL,
+            at INTEGER NOT NULL, ended INTEGER, outcome TEXT NOT NULL DEFAULT '', out INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX commands_of ON commands (account, number);
+        CREATE TABLE shell_rules (account TEXT PRIMARY KEY, targets TEXT, commands TEXT) WITHOUT ROWID
+        """,
+    )
+
+
 @migration("files, and what those of each account take")
 def _files(db: sqlite3.Connection) -> None:
     # Triggers keep the sums: whatever touches a row, they are right in the same transaction.

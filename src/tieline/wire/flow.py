@@ -49,6 +49,10 @@ class Flow:
             raise ProtocolError("a stream went on without credit")
         self._allowed -= size + ELEMENT
 
+    def allow(self, more: int) -> None:
+        """The peer was granted so much by somebody who counts for himself."""
+        self._allowed += more
+
     def consumed(self, size: int) -> int:
         """An element of this size was used up here. Returns the credit to grant now, 0 when it is not worth a frame."""
         self._unreported += size + ELEMENT

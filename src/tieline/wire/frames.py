@@ -14,6 +14,7 @@ PREFACE = b"\xf7tieline/1\n"
 "Its first byte is no ASCII, no TLS record and no UTF-8 beginning of a word: one byte tells a native caller."
 
 HEADER = struct.Struct("!IBI")
+_unpack = HEADER.unpack_from
 
 Frame = tuple[int, int, bytes]
 "kind, channel, payload"
@@ -64,6 +65,10 @@ class FrameCutter:
 
     def feed(self, data: bytes) -> list[Frame]:
         """All frames that are whole now. Raises ProtocolError or LimitExceeded; after that the stream is useless."""
+        if self._prefaced and not self._kept and len(data) >= 9:
+            length, kind, channel = _unpack(data)
+            if length + 9 == len(data) and length <= self.limit:
+                return [(kind, channel, data[9:])]  # one whole frame, which is what most reads of a quiet link are
         if self._kept:
             # Growing one bytearray keeps a large frame that arrives byte by byte from costing a copy for each byte.
             self._kept += data
@@ -76,7 +81,7 @@ class FrameCutter:
         if start < 0:
             return []
         frames: list[Frame] = []
-        append, unpack, limit, size = frames.append, HEADER.unpack_from, self.limit, len(data)
+        append, unpack, limit, size = frames.append, _unpack, self.limit, len(data)
         body = start + 9
         while body <= size:
             length, kind, channel = unpack(data, start)

@@ -41,6 +41,18 @@ class Welcome(msgspec.Struct, array_like=True, frozen=True):
     data: bytes = b""
 
 
+class Origin(msgspec.Struct, array_like=True, frozen=True):
+    """Who calls, in a call that a server passes on. Believed from a server only."""
+
+    link: int
+    "The caller's link, as the server numbers them: the same number is the same link."
+    account: str
+    device: str
+    scopes: tuple[str, ...]
+    via: str = "native"
+    guest: bool = False
+
+
 class Call(msgspec.Struct, array_like=True, frozen=True):
     """Opens a channel."""
 
@@ -50,6 +62,8 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     "Seconds left when it was sent."
     streaming: bool = False
     "True when the caller sends a stream as well: one of the parameters, left out of `params`."
+    origin: Origin | None = None
+    "For whom a server passes the call on; a server takes no notice of one that a client sends."
 
 
 class Fault(msgspec.Struct, array_like=True, frozen=True):

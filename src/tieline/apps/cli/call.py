@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "tieline call echo.upper text=hello",
         """tieline call greet '{"name": "Ada", "times": 2}'""",
         "tieline call count to=3            a stream: one JSON value per line",
+        "tieline call lab-1/sensor.read     a method of another machine",
     ),
     context_settings={"ignore_unknown_options": False},
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("arguments", nargs=-1, metavar="[JSON | KEY=VALUE...]")
 @server_options
 def call(where: Where, method: str, arguments: tuple[str, ...]) -> None:
-    """Call any method of the server.
+    """Call any method of the server, or MACHINE/METHOD of a machine that offers one.
 
     Prints the answer as JSON; what a stream sends, as one JSON value per line.
 
@@ -51,7 +52,11 @@ async def _streams(client: "Client", method: str, timeout: float) -> bool:
     from .catalogue import entries
 
     document = await client.call("server.methods", timeout=timeout)
-    return any(entry.name == method and entry.streams for entry in entries(document))
+    machine, slash, name = method.rpartition("/")
+    if not slash or any(entry.name == method for entry in entries(document)):
+        return any(entry.name == method and entry.streams for entry in entries(document))
+    offers = await client.call("machines.methods", timeout=timeout, machine=machine)
+    return any(offer["name"] == name and offer["streams"] for offer in offers)
 
 
 def _show(item: Any) -> None:

@@ -15,6 +15,10 @@ COMMANDS = {
     "tail": "tail",
     "rooms": "rooms",
     "who": "who",
+    "run": "run",
+    "machines": "machines",
+    "agent": "agent",
+    "audit": "audit",
     "call": "call",
     "methods": "methods",
     "put": "put",
@@ -28,6 +32,7 @@ COMMANDS = {
     "token": "token",
     "invite": "invite",
     "accounts": "accounts",
+    "allow": "allow",
     "revoke": "revoke",
     "password": "password",
     "status": "status",
@@ -63,6 +68,7 @@ EPILOG = examples(
     "tieline chat                       talk in the lobby",
     "tieline say lobby 'build is green' from a script",
     "tieline tail lobby -f              watch",
+    "tieline run -- make -j4            run a command there, as if it ran here",
     "tieline COMMAND --help             more, with examples",
 )
 

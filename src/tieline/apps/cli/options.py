@@ -44,6 +44,20 @@ def server_options(command: Command) -> Command:
     return wrapper
 
 
+def place_options(command: Command) -> Command:
+    """Adds --server and --profile only, for commands that take as long as they take."""
+
+    @click.option("--server", metavar="ADDRESS", help="Talk to the server at this address.")
+    @click.option(
+        "--profile", metavar="NAME", shell_complete=_profile_names, help="Be who this profile says, at its server."
+    )
+    @wraps(command)
+    def wrapper(*, server: str | None, profile: str | None, **others: Any) -> Any:
+        return command(where=Where(server, profile), **others)
+
+    return wrapper
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs to read.")
 
 

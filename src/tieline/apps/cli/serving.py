@@ -7,9 +7,11 @@ import logging
 from tieline.config import Config
 from tieline.errors import InvalidArgument
 from tieline.login.names import account_name
+from tieline.processes.family import adopt_orphans
 from tieline.server import Server
 from tieline.transports.address import parse
 
+from .loops import loop_factory
 from .output import note
 from .stopping import stop_signals
 from .target import local_socket
@@ -20,16 +22,10 @@ log = logging.getLogger("tieline.serve")
 
 def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises ConfigError and AddressError when it cannot start."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    if config.allow_shell:
+        adopt_orphans()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(config))
-
-
-def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    try:
-        import uvloop
-    except ImportError:  # Windows has none
-        return None
-    return uvloop.Loop
 
 
 async def _serve(config: Config) -> None:
@@ -38,6 +34,7 @@ async def _serve(config: Config) -> None:
         name=config.name,
         guests=config.guests,
         allow_plain=config.allow_plain,
+        allow_shell=config.allow_shell,
         cert=config.cert,
         key=config.key,
         files_quota=config.files_quota,

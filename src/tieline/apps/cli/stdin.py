@@ -13,7 +13,7 @@ AHEAD = 4
 async def stdin_lines(descriptor: int = 0) -> AsyncIterator[str]:
     """Each line without its line end; bytes that are not UTF-8 are shown as \\xNN. A last line may lack its end."""
     rest = b""
-    async for chunk in _chunks(descriptor):
+    async for chunk in stdin_chunks(descriptor):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield _text(line)
@@ -25,7 +25,7 @@ def _text(line: bytes) -> str:
     return line.removesuffix(b"\r").decode(errors="backslashreplace")
 
 
-async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
+async def stdin_chunks(descriptor: int = 0) -> AsyncIterator[bytes]:
     # A thread of our own, and a daemon: one that waits for a keyboard must not keep the program from ending, as a
     # thread of the loop's executor would. Files cannot be polled, so a reader on the loop will not do.
     loop = asyncio.get_running_loop()

@@ -59,11 +59,7 @@ def answers(path: Path) -> bool:
 
 
 def _of_profile(name: str) -> Target:
-    profile = profiles.read(name)
-    if profile is None:
-        known = ", ".join(profiles.names())
-        there = f"there are {known}" if known else "there is none yet"
-        raise ConfigError("profile", f"there is no {name!r}; {there}. `tieline join TICKET --profile {name}` makes it")
+    profile = profiles.known(name)
     return Target(profile.address, profile)
 
 

@@ -1,0 +1,12 @@
+"""The event loop of commands that stay: the fastest there is on this system."""
+
+import asyncio
+
+
+def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    """For `asyncio.Runner`; None is asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    return uvloop.Loop

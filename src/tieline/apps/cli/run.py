@@ -1,0 +1,56 @@
+"""`tieline run`: a command on another machine, as if it ran here."""
+
+import click
+
+from .commands import examples
+from .durations import Duration
+from .options import Where, place_options
+from .session import run as run_loop
+
+
+@click.command(
+    epilog=examples(
+        "tieline run -- uname -a",
+        "tieline run --cwd /srv/app -- git pull",
+        "tieline run --shell -- 'ls *.log | wc -l'",
+        "tar c . | tieline run -- tar x -C /srv/app",
+        'while read -r file; do tieline run -n -- wc -l "$file"; done < files',
+    ),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
+@click.option("--on", "target", default="", metavar="MACHINE", help="Another machine than the server's own.")
+@click.option("--timeout", type=Duration(), metavar="SPAN", help="End the command after so long.")
+@click.option("--cwd", default="", metavar="DIR", help="Start in this folder, instead of the home folder.")
+@click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated.")
+@click.option("--shell", is_flag=True, help="Let sh read COMMAND: pipes, patterns, variables.")
+@click.option("-n", "--no-stdin", is_flag=True, help="Read no standard input, as in a loop that reads it itself.")
+@place_options
+def run(
+    where: Where,
+    command: tuple[str, ...],
+    target: str,
+    timeout: float | None,
+    cwd: str,
+    variables: tuple[str, ...],
+    shell: bool,
+    no_stdin: bool,
+) -> int:
+    """Run a command there, as if it ran here.
+
+    Standard input, output and errors are those of this command, byte for byte, and so is the exit code: 128 and the
+    signal's number when a signal ended it, 124 when --timeout did, 126 or 127 when there is no such program, 255 when
+    it could not be run or its end could not be known. Ctrl-C interrupts it; a second Ctrl-C gives up on it. When this
+    command is gone, so is the other one, soon, with all that it started.
+    """
+    from .running import Asked, run_here
+
+    argv = ["sh", "-c", " ".join(command)] if shell else list(command)
+    return run_loop(run_here(where, Asked(argv, target, timeout, cwd, dict(map(_variable, variables)), not no_stdin)))
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--env")
+    return name, value

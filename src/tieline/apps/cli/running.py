@@ -1,0 +1,165 @@
+"""A command there with the standard input, outputs, signals and exit code of the process here."""
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tieline import commands
+from tieline.errors import CallError, DeadlineExceeded, Denied, LinkError, LoginError, NotFound, TielineError
+from tieline.rpc.caller import Caller
+
+from .descriptors import Sink, sink
+from .options import Where
+from .session import session
+from .stdin import stdin_chunks
+
+GONE = 255
+"The command could not be run, or its end is not known: this side's trouble, never the command's."
+TIMED_OUT, CANNOT_RUN, NO_COMMAND = 124, 126, 127
+PATIENCE = 3.0
+"Seconds. The link is asked for a sign of life when it was silent so long, and given up after twice that."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run, where and how."""
+
+    argv: list[str]
+    target: str = ""
+    timeout: float | None = None
+    cwd: str = ""
+    env: dict[str, str] | None = None
+    stdin: bool = True
+
+
+async def run_here(where: Where, asked: Asked) -> int:
+    """Run it; the exit code for this process. What went wrong is said on stderr."""
+    try:
+        async with session(where, ping=PATIENCE) as client:
+            return await _run(client, asked)
+    except DeadlineExceeded:
+        return _failed(f"the command did not end within {asked.timeout:g} s and was ended", TIMED_OUT)
+    except NotFound as error:
+        about = error.data if isinstance(error.data, dict) else {}
+        if about.get("method") == "shell.run":
+            return _failed("this server runs no commands; its owner starts it with `tieline serve --allow-shell`", GONE)
+        return _failed(str(error), NO_COMMAND if "command" in about else GONE)
+    except Denied as error:
+        return _failed(str(error), CANNOT_RUN if isinstance(error.data, dict) and "command" in error.data else GONE)
+    except (CallError, LinkError, LoginError, TielineError, OSError) as error:
+        return _failed(str(error), GONE)
+
+
+async def _run(client: Caller, asked: Asked) -> int:
+    command = await commands.start(
+        client,
+        asked.argv,
+        target=asked.target,
+        cwd=asked.cwd,
+        env=asked.env,
+        input=_stdin() if asked.stdin and _has_stdin() else None,
+        timeout=asked.timeout,
+    )
+    with _signals(command) as stopped:
+        async with command:
+            assert command.stderr is not None
+            errors = asyncio.ensure_future(_copy(command.stderr, sink(2)))
+            copying = asyncio.ensure_future(_copy_output(command, sink(1)))
+            try:
+                waited: list[asyncio.Future[Any]] = [copying, stopped]
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                if stopped.done():
+                    return 128 + stopped.result()
+                ended, unread = copying.result()
+                await errors
+            finally:
+                errors.cancel()
+                copying.cancel()
+                await asyncio.gather(errors, copying, return_exceptions=True)
+    if ended.signal and not (unread and ended.signal == "SIGPIPE"):
+        _failed(f"the command was ended by {ended.signal}", ended.code)
+    return ended.code
+
+
+async def _copy_output(command: commands.Command, out: Sink) -> tuple[commands.Ended, bool]:
+    """How it ended, and whether whoever reads our output went away before that."""
+    unread = False
+    try:
+        async for piece in command.stdout():
+            await out.write(piece)
+    except BrokenPipeError:
+        unread = True
+        with suppress(NotFound):
+            await command.unread()
+    return await command.wait(), unread
+
+
+async def _copy(source: AsyncIterator[bytes], out: Sink) -> None:
+    with suppress(BrokenPipeError):
+        async for piece in source:
+            await out.write(piece)
+
+
+@contextmanager
+def _signals(command: commands.Command) -> Iterator["asyncio.Future[int]"]:
+    """Ctrl-C goes to the command, a second one ends the waiting, and so do the other signals that end programs."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+    sent: list[asyncio.Task[None]] = []
+
+    def interrupted() -> None:
+        if sent:
+            leave(signal.SIGINT)
+        else:
+            sent.append(loop.create_task(_interrupt(command)))
+
+    def leave(number: int) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
+    leaving = (signal.SIGTERM, signal.SIGHUP)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    for number in leaving:
+        loop.add_signal_handler(number, leave, number)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGINT, *leaving):
+            loop.remove_signal_handler(number)
+        for task in sent:
+            task.cancel()
+
+
+async def _interrupt(command: commands.Command) -> None:
+    with suppress(CallError, LinkError):
+        await command.signal("INT")
+
+
+def _has_stdin() -> bool:
+    """Whether there is any to read: not when it is closed, nothing at all, or a terminal that is another job's."""
+    try:
+        found = os.fstat(0)
+        if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev:
+            return False
+        return not os.isatty(0) or os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+async def _stdin() -> AsyncIterator[bytes]:
+    async for chunk in stdin_chunks():
+        yield chunk
+
+
+def _failed(sentence: str, code: int) -> int:
+    from .main import complain
+
+    sys.stdout.flush()
+    complain(TielineError(sentence))
+    return code

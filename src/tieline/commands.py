@@ -1,0 +1,157 @@
+"""Commands on another machine, from a program: `done = await commands.run(peer, ["uname", "-a"])`.
+
+Nothing is parsed by a shell, and both outputs are bytes, each under credit of its own.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tieline.errors import LinkClosed
+from tieline.rpc.caller import Caller
+from tieline.rpc.incoming import Incoming
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a command ended."""
+
+    code: int
+    "Its exit code; 128 and the signal's number when one ended it."
+    signal: str = ""
+    "SIGKILL, SIGSEGV, …"
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A command that has ended, and all that it wrote."""
+
+    code: int
+    signal: str
+    stdout: bytes
+    stderr: bytes
+
+
+class Command:
+    """A command that runs. Read both `stdout` and `stderr`, at the same time; then `wait()`. Leaving early ends it."""
+
+    __slots__ = ("_caller", "_ended", "_id", "_prefix", "_stdout", "stderr")
+
+    def __init__(
+        self, caller: Caller, prefix: str, id: str, stdout: Incoming[Any], stderr: Incoming[Any] | None
+    ) -> None:
+        self._caller = caller
+        self._prefix = prefix
+        self._id = id
+        self._stdout = stdout
+        self.stderr = stderr
+        "What it writes to its standard error; None when that comes with its output."
+        self._ended: Ended | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.stdout()
+
+    async def stdout(self) -> AsyncIterator[bytes]:
+        """What it writes, piece by piece, to the end. Raises CallError when it cannot be run, LinkClosed."""
+        async for item in self._stdout:
+            if type(item) is Ended:
+                self._ended = item
+            else:
+                yield item
+
+    async def wait(self) -> Ended:
+        """How it ended; whatever of its output was not read is thrown away."""
+        async for _ in self.stdout():
+            pass
+        if self._ended is None:
+            raise LinkClosed("the command's end was not told")
+        return self._ended
+
+    async def signal(self, name: str) -> None:
+        """Send INT, TERM, KILL, … to its process group. Raises NotFound when it has ended."""
+        await self._caller.call(f"{self._prefix}shell.signal", id=self._id, name=name)
+
+    async def unread(self) -> None:
+        """Want no more of its output, but its end: when it writes more it is told so, as by a closed pipe."""
+        await self._caller.call(f"{self._prefix}shell.unread", id=self._id)
+
+    async def close(self) -> None:
+        """Want no more of it: it is interrupted, and soon killed with all that it started."""
+        await self._stdout.aclose()
+        if self.stderr is not None:
+            await self.stderr.aclose()
+
+    async def __aenter__(self) -> "Command":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def start(
+    peer: Caller,
+    argv: Sequence[str],
+    *,
+    target: str = "",
+    cwd: str = "",
+    env: Mapping[str, str] | None = None,
+    input: AsyncIterator[bytes] | None = None,
+    merge: bool = False,
+    timeout: float | None = None,
+) -> Command:
+    """Start a command on the peer's machine, or on the machine `target` that joined it.
+
+    `input` is what it reads (none: nothing). `merge` sends its errors the way of its output. After `timeout` seconds it
+    is ended and DeadlineExceeded raised. Close the Command, or use it as `async with`.
+    """
+    prefix = f"{target}/" if target else ""
+    params: dict[str, Any] = {"id": secrets.token_hex(12), "argv": list(argv), "errors": not merge}
+    if cwd:
+        params["cwd"] = cwd
+    if env:
+        params["env"] = dict(env)
+    if input is not None:
+        params["input"] = input
+    stdout = await peer.start_stream(f"{prefix}shell.run", timeout, Ended, params)
+    stderr: Incoming[Any] | None = None
+    if not merge:
+        # In the same turn of the loop, so both calls leave in one write.
+        stderr = await peer.start_stream(f"{prefix}shell.errors", timeout, Any, {"id": params["id"]})
+    return Command(peer, prefix, params["id"], stdout, stderr)
+
+
+async def run(
+    peer: Caller,
+    argv: Sequence[str],
+    *,
+    target: str = "",
+    cwd: str = "",
+    env: Mapping[str, str] | None = None,
+    input: AsyncIterator[bytes] | bytes | None = None,
+    merge: bool = False,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a command to its end, and give all that it wrote. See `start`."""
+    source = _once(input) if isinstance(input, bytes) else input
+    command = await start(peer, argv, target=target, cwd=cwd, env=env, input=source, merge=merge, timeout=timeout)
+    async with command:
+        reading = None if command.stderr is None else asyncio.ensure_future(_all(command.stderr))
+        try:
+            stdout = b"".join([piece async for piece in command.stdout()])
+            ended = await command.wait()
+            stderr = b"" if reading is None else await reading
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        return Completed(ended.code, ended.signal, stdout, stderr)
+
+
+async def _all(stream: Incoming[Any]) -> bytes:
+    return b"".join([piece async for piece in stream])
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 65536):
+        yield data[start : start + 65536]

@@ -1,0 +1,162 @@
+"""The ends of a program's pipes, as the loop reads and writes them: by callback, without blocking, never ahead of who
+takes it. A program whose output nobody takes stops by itself, as at any full pipe."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+
+from tieline.limits import KiB, MiB
+
+PIECE = 256 * KiB
+"Read at once at most."
+_SIZE = 1 * MiB
+"Asked of the kernel for a pipe that has shown to be busy: fewer wake-ups for the same bytes."
+_F_SETPIPE_SZ = 1031
+_AT_ONCE = 4
+"Pieces read in one callback at most, so that one busy program does not keep the loop from the others."
+
+
+class _ThreadBuffer(threading.local):
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(PIECE))
+
+
+_shared = _ThreadBuffer()
+
+
+class Reader:
+    """The reading end of a pipe or terminal; owned, and closed at its end.
+
+    `take(data)` gets a view of a buffer that is valid during the call; `room()` says how much it takes now.
+    """
+
+    __slots__ = ("_busy", "_descriptor", "_loop", "_pause", "_room", "_take", "total")
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = descriptor
+        self._pause: asyncio.Future[bool] | None = None
+        self._busy = False
+        self.total = 0
+        "Bytes read."
+
+    async def read(self, take: Callable[[memoryview], None], room: Callable[[], int]) -> bool:
+        """Until there is no room (True), or until the end (False). Cancelling is safe."""
+        if self._descriptor < 0:
+            return False
+        self._take, self._room = take, room
+        self._pause = self._loop.create_future()
+        self._loop.add_reader(self._descriptor, self._readable)
+        try:
+            more = await self._pause
+        finally:
+            if self._descriptor >= 0:
+                self._loop.remove_reader(self._descriptor)
+            self._pause = None
+        if not more:
+            self.close()
+        return more
+
+    def close(self) -> None:
+        """Whoever still writes to it gets SIGPIPE. Fine to call twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            if self._pause is not None:
+                self._loop.remove_reader(descriptor)
+                self._settle(False)
+            os.close(descriptor)
+
+    def _readable(self) -> None:
+        buffer = _shared.view
+        for _ in range(_AT_ONCE):
+            room = self._room()
+            if room <= 0:
+                self._settle(True)
+                return
+            try:
+                size = os.readv(self._descriptor, (buffer[:room],))
+            except BlockingIOError:
+                return
+            except OSError:  # of a terminal: nobody has it open any more
+                size = 0
+            if not size:
+                self._settle(False)
+                return
+            self.total += size
+            self._take(buffer[:size])
+            if size < 4 * KiB:
+                return
+            if not self._busy:
+                self._busy = True
+                _enlarge(self._descriptor)
+
+    def _settle(self, more: bool) -> None:
+        if self._pause is not None and not self._pause.done():
+            self._pause.set_result(more)
+
+
+class Writer:
+    """The writing end of a pipe or terminal; owned, and closed at the end of `feed`."""
+
+    __slots__ = ("_descriptor", "_loop")
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = descriptor
+
+    async def feed(self, source: AsyncIterator[bytes]) -> None:
+        """All of it, then the end of input. A program that wants no more of it is no error; the rest stays unread."""
+        try:
+            async for data in source:
+                await self.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            self.close()
+
+    async def write(self, data: bytes) -> None:
+        """All of it. Raises BrokenPipeError when nobody reads any more. Cancelling may leave a part written."""
+        rest = memoryview(data)
+        while rest:
+            if self._descriptor < 0:
+                raise BrokenPipeError
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                await self._writable()
+            except OSError as error:
+                raise BrokenPipeError from error
+
+    def close(self) -> None:
+        """Fine to call twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    async def _writable(self) -> None:
+        ready = self._loop.create_future()
+        descriptor = self._descriptor
+        self._loop.add_writer(descriptor, _settle, ready)
+        try:
+            await ready
+        finally:
+            self._loop.remove_writer(descriptor)
+
+
+def _enlarge(descriptor: int) -> None:
+    if sys.platform == "linux":
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _SIZE)
+        except OSError:
+            pass  # the user has enough large ones
+
+
+def _settle(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,60 @@
+"""The warden: a tiny process that outlives a killed server for as long as it takes to end what that had started.
+
+Run as a script: descriptor 0 is a pipe whose other end only the server holds, descriptor 1 its ledger. When the pipe
+ends, however that came about, the commands in the ledger get SIGTERM, and a second later SIGKILL with all they started.
+Needs the standard library alone, so it starts in milliseconds, and sleeps until then.
+"""
+
+import os
+import signal
+import sys
+import time
+
+if __name__ == "__main__":  # a script knows its own folder only
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import family  # type: ignore[import-not-found]
+    import ledger  # type: ignore[import-not-found]
+else:
+    from tieline.processes import family, ledger
+
+GRACE = 1.0
+"Seconds between SIGTERM and SIGKILL."
+STUBBORN = 5.0
+"Seconds of killing after which the warden gives up: the kernel holds what is left."
+PAUSE = 0.03
+_IGNORED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+def end(commands: list[tuple[int, str]], now: float) -> None:
+    """End these commands: politely, then not."""
+    family.send(_left(commands), signal.SIGTERM)
+    while (left := _left(commands)) and (since := time.monotonic() - now) < GRACE + STUBBORN:
+        if since >= GRACE:
+            family.send(left, signal.SIGKILL)
+        time.sleep(PAUSE)
+
+
+def _left(commands: list[tuple[int, str]]) -> list[int]:
+    living = family.table()
+    return [pid for first, mark in commands for pid in family.members(living, first or -1, mark)]
+
+
+def main() -> None:
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    while os.read(0, 4096):
+        pass
+    if commands := ledger.read(1):
+        end(commands, time.monotonic())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What one side offers to others through its server, and the calls of these methods as they come in."""
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tieline.errors import ConfigError, Overloaded
+from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.openrpc import entries
+from tieline.rpc.relayed import Relayed
+from tieline.rpc.switchboard import GONE, PASSED, REVOKED, Offer
+from tieline.wire.messages import Call, Origin
+
+if TYPE_CHECKING:
+    from tieline.rpc.peer import Peer
+    from tieline.rpc.work import Work
+
+
+Revoked = Callable[[str, str | None], None]
+"revoked(account, device): the server has taken something away from an account, or from one device of it."
+_NONE = Handlers()
+
+
+class Served:
+    """The handlers that others may call at `peer`, and those who do."""
+
+    def __init__(self, peer: "Peer") -> None:
+        self._peer = peer
+        self._offered: list[Handlers] = []
+        self._callers: dict[int, Relayed] = {}
+        self._instance = secrets.token_hex(8)
+        "Tells the server that a new link of ours takes the place of a lost one."
+        self._notices = Handlers()
+        self._notices.add(self._gone, GONE[1:])
+        self._notices.add(self._revoked, REVOKED[1:])
+        self._on_revoked: list[Revoked] = []
+
+    async def add(self, handlers: Handlers, revoked: Revoked | None = None) -> str:
+        """Offer these as well; by what name they can be called. Raises ConfigError for one that cannot be offered."""
+        if all(handlers is not each for each in self._offered):
+            self._check(handlers)
+            self._offered.append(handlers)
+        try:
+            name = await self.offer()
+        except BaseException:
+            self._offered.remove(handlers)
+            raise
+        if revoked is not None:
+            self._on_revoked.append(revoked)
+        return name
+
+    async def withdraw(self) -> None:
+        """Offer nothing any more."""
+        self._offered.clear()
+        await self.offer()
+
+    async def offer(self) -> str:
+        """Tell the server, over the link there is now, what is offered."""
+        name: str = await self._peer.call(
+            "machines.offer", retry=True, returns=str, methods=self._offers(), instance=self._instance
+        )
+        self._peer.on_end(lambda _: self._link_lost())
+        return name
+
+    def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
+        """A call came in that no handler for the server itself fits. Raises what its caller is to be told."""
+        name = call.method[1:] if call.method.startswith(PASSED) else ""
+        if call.origin is None:
+            handlers, who = self._notices, peer
+        else:
+            handlers, who = self._holding(name), self._caller(call.origin)
+        handler = handlers.find(name)
+        link = peer.link
+        if link is not None and link.stream.buffered() > peer.limits.relay_backlog:
+            raise Overloaded(f"{name}: what this machine has answered waits to be sent; try again in a moment")
+        work.perform(channel, _Bound(handler, who), call, who.identity)
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    def _check(self, handlers: Handlers) -> None:
+        for handler in handlers:
+            if "/" in handler.name:
+                raise ConfigError(handler.name, "a method that is offered to others has no / in its name")
+            if any(handler.name in each for each in self._offered):
+                raise ConfigError(handler.name, "this method is offered already")
+
+    def _offers(self) -> list[Offer]:
+        most = self._peer.limits.offered_text
+        streams = {each.name for handlers in self._offered for each in handlers if each.way is Way.STREAM}
+        described = entries(handler for handlers in self._offered for handler in handlers)
+        return [
+            Offer(each.name, each.signature[:most], each.scope, each.about[:most], each.name in streams)
+            for each in described
+        ]
+
+    def _holding(self, name: str) -> Handlers:
+        return next((each for each in self._offered if name in each), _NONE)
+
+    def _caller(self, origin: Origin) -> Relayed:
+        caller = self._callers.get(origin.link)
+        if caller is None:
+            caller = self._callers[origin.link] = Relayed(self._peer.limits, origin)
+        return caller
+
+    def _gone(self, link: int) -> None:
+        """The caller with this number has left the server."""
+        caller = self._callers.pop(link, None)
+        if caller is not None:
+            caller.gone()
+
+    def _revoked(self, account: str, device: str | None) -> None:
+        """An account, or one device of it, may do less than before."""
+        for action in self._on_revoked:
+            action(account, device)
+
+    def _link_lost(self) -> None:
+        callers, self._callers = self._callers, {}
+        for caller in callers.values():
+            caller.gone()
+
+
+class _Bound(Handler):
+    """A handler for one call: it is given who really calls."""
+
+    __slots__ = ("_handler", "_who")
+
+    def __init__(self, handler: Handler, who: "Peer") -> None:
+        self._handler = handler
+        self._who = who
+        self.name, self.scope, self.way = handler.name, handler.scope, handler.way
+        self.stream_name, self.stream_item = handler.stream_name, handler.stream_item
+        self._decode = handler._decode
+
+    def invoke(self, arguments: Any, peer: Any, stream: Any) -> Any:
+        return self._handler.invoke(arguments, self._who, stream)

@@ -1,0 +1,276 @@
+"""Which machines can be called through this server, for what; and the calls of them, passed on.
+
+A machine is a device of an account with at least one link that offers methods. What its links offer counts together;
+of a method that several offer the newest has the say, and when that is gone, the one before it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import msgspec
+
+from tieline.errors import Conflict, Denied, InvalidArgument, LinkClosed, NotFound, Overloaded, Unavailable
+from tieline.limits import DEFAULT, Limits
+from tieline.login.identity import Identity
+from tieline.login.names import PASSWORD
+from tieline.login.scopes import SCOPES
+from tieline.rpc.half import End
+from tieline.rpc.relay import Relay
+from tieline.wire.messages import Call, Origin, encode
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from tieline.rpc.peer import Peer
+    from tieline.rpc.work import Work
+
+PASSED = "/"
+"What stands before the name in a call that is passed on: no handler for the server's own calls can have such a name."
+GONE = "/gone"
+"What a server calls at a machine, without an origin, when a caller's link is gone."
+REVOKED = "/revoked"
+"The same when an account, or one device of it, may do less than before: what it started is to end."
+_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One method that a machine offers, as its callers are told."""
+
+    name: str
+    signature: str = ""
+    scope: str | None = None
+    "What its callers need."
+    about: str = ""
+    streams: bool = False
+    "True when it answers with a stream."
+
+
+class Offering:
+    """What one link offers."""
+
+    __slots__ = ("instance", "methods", "open", "peer", "since")
+
+    def __init__(self, peer: "Peer", methods: dict[str, Offer], instance: str, since: float) -> None:
+        self.peer = peer
+        self.methods = methods
+        self.instance = instance
+        self.since = since
+        self.open = 0
+        "Calls passed on and not over."
+
+
+class Machine:
+    """One device that can be called."""
+
+    __slots__ = ("account", "device", "offerings")
+
+    def __init__(self, account: str, device: str) -> None:
+        self.account = account
+        self.device = device
+        self.offerings: list[Offering] = []
+        "Oldest first."
+
+    @property
+    def name(self) -> str:
+        return f"{self.account}/{self.device}"
+
+    @property
+    def since(self) -> float:
+        """Unix seconds from which on it could be called."""
+        return self.offerings[0].since
+
+    def methods(self) -> list[Offer]:
+        """All that can be called, by name."""
+        offers = {name: offer for offering in self.offerings for name, offer in offering.methods.items()}
+        return [offers[name] for name in sorted(offers)]
+
+    def find(self, name: str) -> tuple[Offering, Offer]:
+        """Raises NotFound, or Unavailable when its links are just ending."""
+        closing = False
+        for offering in reversed(self.offerings):
+            if name in offering.methods:
+                link = offering.peer.link
+                if link is not None and not link.session.closing:
+                    return offering, offering.methods[name]
+                closing = True
+        if closing:
+            raise Unavailable(f"{self.name} is just leaving; try again in a moment")
+        raise NotFound(f"{self.name} offers no method {name[:80]!r}; `tieline methods --on {self.name}` lists them")
+
+
+class Switchboard:
+    """One for each server. `clock` gives unix seconds."""
+
+    def __init__(self, limits: Limits = DEFAULT, clock: Callable[[], float] = time.time) -> None:
+        self.permit: Callable[[Identity, str, str], None] | None = None
+        "permit(caller, ACCOUNT/DEVICE, method): raises Denied where more is asked than the scope."
+        self.on_left: Callable[[str, str], None] | None = None
+        "on_left(account, device): the last link of a machine is gone."
+        self._limits = limits
+        self._clock = clock
+        self._machines: dict[tuple[str, str], Machine] = {}
+        self._accounts: dict[str, set[str]] = {}  # by device name; those that are away as well
+        self._callers: dict[Peer, _Caller] = {}
+        self._numbers = count(1)
+
+    def remember(self, machines: Iterable[tuple[str, str]]) -> None:
+        """Account and device of all there have been: a name that is somebody's goes to nobody else while he is away."""
+        self._accounts = {}
+        for account, device in (*machines, *self._machines):
+            self._accounts.setdefault(device, set()).add(account)
+
+    def offer(self, peer: "Peer", methods: list[Offer], instance: str = "") -> Machine:
+        """This link offers just these from now on. A link of the same device and instance before it is dead."""
+        who = peer.identity
+        self._check(who, methods)
+        machine = self._machines.get((who.account, who.device))
+        if machine is None:
+            if len(self._machines) >= self._limits.machines:
+                raise Overloaded(f"{len(self._machines)} machines offer methods already; some must leave first")
+            machine = self._machines[who.account, who.device] = Machine(who.account, who.device)
+            self._accounts.setdefault(who.device, set()).add(who.account)
+        for offering in list(machine.offerings):
+            if offering.peer is peer:
+                offering.methods = {offer.name: offer for offer in methods}
+                return machine
+        machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, self._clock()))
+        peer.on_end(self._leave)
+        for offering in machine.offerings[:-1]:
+            if instance and offering.instance == instance and offering.peer.link is not None:
+                offering.peer.link.abort(LinkClosed("this program has come back over a new link"))
+        return machine
+
+    def machine(self, target: str) -> Machine:
+        """The one meant by `DEVICE` or `ACCOUNT/DEVICE`. Raises NotFound, Unavailable or Conflict."""
+        account, slash, device = target.rpartition("/")
+        known = self._accounts.get(device, set())
+        accounts = known & {account} if slash else known
+        if len(accounts) > 1:
+            names = " or ".join(f"{each}/{device}" for each in sorted(accounts)[:10])
+            raise Conflict(f"there are {len(accounts)} machines called {device!r}: say {names}")
+        for each in accounts:
+            if (machine := self._machines.get((each, device))) is not None:
+                return machine
+            raise Unavailable(f"the machine {target!r} is not here now; `tieline machines` says since when")
+        raise NotFound(f"no machine {target[:130]!r} here; `tieline machines` lists them")
+
+    def revoked(self, account: str, device: str | None) -> None:
+        """An account, or one of its devices, may do less than before. Every machine is told: what somebody started
+        there may have outlived his link."""
+        for machine in self._machines.values():
+            for offering in machine.offerings:
+                offering.peer.tell(REVOKED, account=account, device=device)
+
+    def target(self, account: str, device: str) -> str:
+        """The shortest name that means this machine and no other."""
+        return device if self._accounts.get(device, set()) <= {account} else f"{account}/{device}"
+
+    def offers(self, peer: "Peer") -> bool:
+        """Whether this link offers methods."""
+        machine = self._machines.get((peer.identity.account, peer.identity.device))
+        return machine is not None and any(offering.peer is peer for offering in machine.offerings)
+
+    def __iter__(self) -> Iterator[Machine]:
+        return iter(sorted(self._machines.values(), key=lambda machine: machine.name))
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
+        """A call that no handler of the server's fits. Raises what the caller is to be told."""
+        target, _, name = call.method.rpartition("/")
+        if not target or not peer.identity.may(None):
+            raise NotFound(f"no method {call.method[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
+        if call.origin is not None:
+            raise Denied("only a server says for whom a call is passed on, and it knows who you are")
+        machine = self.machine(target)
+        offering, offer = machine.find(name)
+        if self.permit is not None:
+            self.permit(peer.identity, machine.name, name)
+
+        def begin() -> "asyncio.Future[None]":
+            return self._begin(work, peer, channel, call, offering, name)
+
+        work.pass_on(channel, call, offer.scope, begin)
+
+    def _begin(
+        self, work: "Work", peer: "Peer", channel: int, call: Call, offering: Offering, name: str
+    ) -> "asyncio.Future[None]":
+        near, far = peer.link, offering.peer.link
+        if near is None or far is None:
+            raise LinkClosed
+        if offering.open >= self._limits.calls or far.stream.buffered() > self._limits.relay_backlog:
+            raise Overloaded(f"{call.method}: that machine has all it can take for now; try again in a moment")
+        caller = self._caller(peer)
+        caller.machines.add(offering.peer)
+        payload = encode((PASSED + name, call.params, call.timeout, call.streaming, caller.origin))
+        ends = End(peer, near, channel), End(offering.peer, far, far.session.call(payload, streaming=call.streaming))
+        far.flush_soon()
+        relay = Relay(work, *ends, call.method, self._limits.window, call.streaming)
+        offering.open += 1
+        relay.over.add_done_callback(lambda _: self._over(offering))
+        return relay.over
+
+    def _over(self, offering: Offering) -> None:
+        offering.open -= 1
+
+    # -- who is here ---------------------------------------------------------------------------------------------
+
+    def _check(self, who: Identity, methods: list[Offer]) -> None:
+        if who.guest or who.device == PASSWORD:
+            raise Denied(
+                "methods are offered by a device that joined, whose name tells it apart: `tieline join TICKET`"
+            )
+        limits = self._limits
+        if len(methods) > limits.offered:
+            raise InvalidArgument(
+                f"{len(methods)} methods are more than one link may offer; the limit is {limits.offered}"
+            )
+        for offer in methods:
+            if len(offer.name) > limits.offered_name or not _NAME.fullmatch(offer.name):
+                raise InvalidArgument(f"{offer.name[:80]!r} cannot be offered: a name is words joined by .")
+            if offer.scope is not None and offer.scope not in SCOPES:
+                known = ", ".join(sorted(SCOPES))
+                raise InvalidArgument(f"{offer.name}: there is no scope {offer.scope[:40]!r}; the scopes are {known}")
+            if max(len(offer.signature), len(offer.about)) > limits.offered_text:
+                raise InvalidArgument(f"{offer.name}: its description is longer than {limits.offered_text} characters")
+
+    def _leave(self, peer: "Peer") -> None:
+        key = (peer.identity.account, peer.identity.device)
+        machine = self._machines.get(key)
+        if machine is None:
+            return
+        machine.offerings = [offering for offering in machine.offerings if offering.peer is not peer]
+        if not machine.offerings:
+            del self._machines[key]
+            if self.on_left is not None:
+                self.on_left(*key)
+
+    def _caller(self, peer: "Peer") -> "_Caller":
+        caller = self._callers.get(peer)
+        if caller is None:
+            who, number = peer.identity, next(self._numbers)
+            scopes = tuple(sorted(who.scopes))
+            origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
+            caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
+            peer.on_end(self._caller_left)
+        return caller
+
+    def _caller_left(self, peer: "Peer") -> None:
+        caller = self._callers.pop(peer)
+        for machine in caller.machines:
+            machine.tell(GONE, link=caller.number)
+
+
+class _Caller:
+    """One link that has called machines, and which."""
+
+    __slots__ = ("machines", "number", "origin")
+
+    def __init__(self, number: int, origin: msgspec.Raw) -> None:
+        self.number = number
+        self.origin = origin
+        self.machines: WeakSet[Peer] = WeakSet()

@@ -1,0 +1,57 @@
+"""Commands and terminals: run anything here, and get exactly what it said. Needs the scope `shell`.
+
+    async with shell.serving(handlers, limits, rules=…, audit=…) as service: ...
+
+Everything runs as the system user that this program runs as.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tieline.limits import Limits
+from tieline.processes.spawner import Spawner
+from tieline.rpc.handlers import Handlers
+from tieline.services.shell.commands import Commands
+from tieline.services.shell.house import OWN, House
+from tieline.services.shell.records import Audit, NoAudit, NoRules, Rules
+
+__all__ = ["Shell", "serving"]
+
+
+class Shell:
+    """What a machine runs for others."""
+
+    def __init__(self, house: House, commands: Commands) -> None:
+        self._house = house
+        self._commands = commands
+
+    def end(self, account: str, device: str | None = None) -> None:
+        """An account, or one device of it, may not do this any more: all it has here is gone within a second."""
+        self._house.end(account, device)
+
+    def __len__(self) -> int:
+        """Commands of which something is left."""
+        return len(self._house)
+
+
+@asynccontextmanager
+async def serving(
+    handlers: Handlers,
+    limits: Limits,
+    *,
+    rules: Rules | None = None,
+    audit: Audit | None = None,
+    name: str = OWN,
+    runs: bool = True,
+    sessions: bool = True,
+) -> AsyncIterator[Shell]:
+    """Offer shell.* among these handlers. Leaving ends all that runs, and waits for it.
+
+    `name` is what rules call this machine. Without `runs` or without `sessions` there are no such methods.
+    """
+    house = House(limits, rules or NoRules(), audit or NoAudit(), name)
+    async with Spawner() as spawner:
+        commands = Commands(house, spawner)
+        if runs:
+            commands.install(handlers)
+        yield Shell(house, commands)

@@ -1,0 +1,37 @@
+"""What the service needs from those who keep the rules and the audit; and both of them for machines where somebody else
+does."""
+
+from typing import Protocol
+
+from tieline.store.shell import Begun, Rule
+
+
+class Audit(Protocol):
+    """Is told of every command. Returns at once: writing it down is on its way when the command starts."""
+
+    def begun(self, begun: Begun) -> None: ...
+
+    def ended(self, id: str, at: int, outcome: str, out: int) -> None: ...
+
+
+class Rules(Protocol):
+    """Knows what the scope `shell` is narrowed to for an account."""
+
+    async def rule(self, account: str) -> Rule: ...
+
+
+class NoRules:
+    """Whoever holds the scope may run anything."""
+
+    async def rule(self, account: str) -> Rule:
+        return Rule()
+
+
+class NoAudit:
+    """Nothing is written down."""
+
+    def begun(self, begun: Begun) -> None:
+        pass
+
+    def ended(self, id: str, at: int, outcome: str, out: int) -> None:
+        pass

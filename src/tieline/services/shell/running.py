@@ -1,0 +1,149 @@
+"""One command that runs: its pipes and its process, from start to last byte, and how it is ended when nobody waits."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from tieline.errors import CallError, InternalError, NotFound
+from tieline.processes.pipes import Reader, Writer
+from tieline.processes.spawner import Process
+from tieline.rpc.outgoing import Outlet, Pourable
+
+TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
+"For what a command left behind that has ended and closed its outputs."
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a command ended; the last item of its stream."""
+
+    code: int
+    "Its exit code; 128 and the signal's number when one ended it, as a shell says it."
+    signal: str = ""
+    "SIGKILL, SIGSEGV, …"
+
+
+class Output(Pourable):
+    """All that a program writes into one of its outputs, no faster than its reader takes it."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def pour(self, outlet: Outlet) -> None:
+        while await outlet.ready() and await self._reader.read(outlet.write, lambda: outlet.room):
+            pass
+
+
+class Pipes(msgspec.Struct):
+    """Our ends of a command's pipes, and the other ones until it is started."""
+
+    theirs: tuple[int, int, int]
+    output: Reader
+    errors: Reader | None
+    input: Writer | None
+
+    @classmethod
+    def make(cls, *, errors: bool, input: bool) -> "Pipes":
+        """Raises OSError when there are no descriptors left."""
+        made: list[int] = []
+        try:
+            if input:
+                made += os.pipe()
+            else:
+                made += (os.open(os.devnull, os.O_RDONLY), -1)
+            made += os.pipe()
+            made += os.pipe() if errors else (-1, os.dup(made[3]))
+        except OSError:
+            for descriptor in made:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            raise
+        given, feeding, reading, output, reading_errors, err = made
+        return cls(
+            (given, output, err),
+            Reader(reading),
+            Reader(reading_errors) if errors else None,
+            Writer(feeding) if input else None,
+        )
+
+    def close_theirs(self) -> None:
+        for descriptor in self.theirs:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        self.output.close()
+        if self.errors is not None:
+            self.errors.close()
+        if self.input is not None:
+            self.input.close()
+
+
+class Running:
+    """From the moment its process was asked for; `finish()` exactly once."""
+
+    def __init__(self, process: Process, pipes: Pipes, source: AsyncIterator[bytes] | None) -> None:
+        self.process = process
+        self._pipes = pipes
+        self._feeding: asyncio.Task[None] | None = None
+        if pipes.input is not None and source is not None:
+            self._feeding = asyncio.get_running_loop().create_task(pipes.input.feed(source))
+        self._errors_taken = False
+        self._errors_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if pipes.errors is None:
+            self._errors_done.set_result(None)
+        self._complete = False
+
+    async def output(self) -> AsyncIterator[Any]:
+        """What it writes, then how it ended."""
+        yield Output(self._pipes.output)
+        code = await asyncio.shield(self.process.exited)
+        await asyncio.shield(self._errors_done)
+        self._complete = True
+        yield Ended(code) if code >= 0 else Ended(128 - code, signal.Signals(-code).name)
+
+    async def errors(self) -> AsyncIterator[Any]:
+        """What it writes as errors. Raises NotFound when that is taken already, or goes the way of its output."""
+        if self._pipes.errors is None or self._errors_taken:
+            raise NotFound("the errors of this command come with its output, or are read by somebody already")
+        self._errors_taken = True
+        try:
+            yield Output(self._pipes.errors)
+        finally:
+            self._pipes.errors.close()
+            if not self._errors_done.done():
+                self._errors_done.set_result(None)
+
+    def close_output(self) -> None:
+        """Nobody reads what it writes; its end is still told."""
+        self._pipes.output.close()
+
+    def finish(self, steps: Callable[[], Any]) -> None:
+        """Nobody waits any more: what is left of it is ended, by these steps unless it has ended by itself."""
+        if self._feeding is not None:
+            self._feeding.cancel()
+        self._pipes.close()
+        self.process.end(TIDY if self._complete else steps())
+
+    @property
+    def outcome(self) -> str:
+        """For the audit, when its process is gone."""
+        code = self.process.exited.result()
+        how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+        return how if self._complete else f"given up: {how}"
+
+    @property
+    def out(self) -> int:
+        """Bytes of output so far."""
+        return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
+
+
+def refusal(error: OSError) -> CallError:
+    """Why a program could not be started, for whoever asked."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        return NotFound(f"the command could not be started: {error.filename}: {error.strerror}")
+    return InternalError(f"the command could not be started: {error.strerror}")

@@ -1,0 +1,74 @@
+"""What is kept of commands: who ran which, how it ended, and who may run what. Frozen structs and one Protocol.
+
+Times are unix milliseconds.
+"""
+
+import asyncio
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import msgspec
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What the scope `shell` is narrowed to for one account; None is no narrowing."""
+
+    targets: tuple[str, ...] | None = None
+    "Machines, by name or pattern; the server's own is `server`."
+    commands: tuple[str, ...] | None = None
+    "Programs, by name or path, with whatever arguments. No sessions and no shell then, unless it is one of these."
+
+    def covers(self, target: str) -> bool:
+        """Whether it lets one run anything on this machine, called by its full name or by its device's alone."""
+        names = (target, target.rpartition("/")[2])
+        return self.targets is None or any(fnmatchcase(name, each) for each in self.targets for name in names)
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A command or session was started: who, where, what, when. Neither its environment nor its input."""
+
+    id: str
+    account: str
+    device: str
+    address: str
+    target: str
+    "Empty for the server's own machine."
+    kind: str
+    "run or session"
+    argv: list[str]
+    folder: str
+    at: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the audit."""
+
+    number: int
+    begun: Begun
+    ended: int | None = None
+    outcome: str = ""
+    "How it ended: `exit 0`, `SIGTERM`, `given up: …`; empty while it runs."
+    out: int = 0
+    "Bytes of output."
+
+
+class ShellStore(Protocol):
+    """What is written is on its way to the disk when a method returns; its future may fail with Unavailable."""
+
+    def command_begun(self, begun: Begun, keep: int) -> asyncio.Future[None]:
+        """Write it down; the oldest go when there are more than `keep`."""
+
+    def command_ended(self, id: str, target: str, at: int, outcome: str, out: int) -> asyncio.Future[None]:
+        """How it ended, if that is not known yet."""
+
+    def commands_lost(self, at: int) -> asyncio.Future[None]:
+        """Those of the server's own machine whose end was never told: the server was killed."""
+
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+        """The newest first; `before`: only those with a smaller number."""
+
+    async def rules(self) -> dict[str, Rule]:
+        """By account; who is not here is narrowed to nothing."""
+
+    async def set_rule(self, account: str, rule: Rule) -> None:
+        """The next start knows it too."""

@@ -1,0 +1,144 @@
+"""Programs are started, signalled and ended, with all they started."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.services.shell.leftovers import family, running, until
+
+from tieline.processes.ending import KILL
+from tieline.processes.spawner import Process, Spawner
+
+PATH = {"PATH": os.environ["PATH"]}
+GRACE = ((0.0, signal.SIGINT), (0.2, signal.SIGTERM), (0.4, signal.SIGKILL))
+
+
+@pytest.fixture
+async def spawner() -> AsyncIterator[Spawner]:
+    async with Spawner() as made:
+        yield made
+
+
+def start(spawner: Spawner, *argv: str, folder: str = "/") -> Process:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        mark = os.urandom(8).hex()
+        return spawner.start(mark, argv[0], argv, PATH, folder=folder, descriptors=(nothing, nothing, nothing))
+    finally:
+        os.close(nothing)
+
+
+async def test_the_exit_code_is_told(spawner: Spawner) -> None:
+    process = start(spawner, "/bin/sh", "-c", "exit 200")
+    assert await process.exited == 200
+    process.end()
+    await process.gone
+    assert len(spawner) == 0
+
+
+async def test_a_signal_is_told_as_a_number_below_zero(spawner: Spawner) -> None:
+    process = start(spawner, "/bin/sh", "-c", "kill -9 $$")
+    assert await process.exited == -signal.SIGKILL
+    process.end()
+
+
+async def test_it_starts_in_its_folder_and_in_a_session_of_its_own(spawner: Spawner, tmp_path: Path) -> None:
+    process = start(spawner, "/bin/sh", "-c", "pwd > where; sleep 100", folder=str(tmp_path))
+    await until(lambda: (tmp_path / "where").exists())
+    assert os.getsid(process.pid) == process.pid
+    process.end()
+    await process.gone
+    assert (tmp_path / "where").read_text() == f"{tmp_path}\n"
+
+
+async def test_a_program_that_is_not_there_is_an_error_at_once(spawner: Spawner) -> None:
+    with pytest.raises(FileNotFoundError):
+        start(spawner, "/bin/there-is-no-such-program")
+    with pytest.raises(FileNotFoundError):
+        start(spawner, "/bin/true", folder="/no/such/folder")
+    assert len(spawner) == 0
+
+
+async def test_no_descriptor_but_the_three_is_handed_down(spawner: Spawner, tmp_path: Path) -> None:
+    process = start(spawner, "/bin/sh", "-c", "ls /proc/$$/fd > seen; exit", folder=str(tmp_path))
+    await process.exited
+    # The fourth is that of the shell's own redirection.
+    assert set((tmp_path / "seen").read_text().split()) <= {"0", "1", "2", "3", "10"}
+    process.end()
+
+
+@pytest.mark.parametrize("steps", [KILL, GRACE])
+async def test_whatever_it_started_ends_with_it(spawner: Spawner, steps: object) -> None:
+    word = f"word-{os.urandom(4).hex()}"
+    process = start(spawner, "/bin/sh", "-c", family(word), word)
+    await until(lambda: len(running(word)) >= 5)
+    process.end(steps)  # type: ignore[arg-type]
+    await asyncio.wait_for(process.gone, 20)
+    assert running(word) == []
+
+
+async def test_what_it_left_behind_in_its_group_ends_when_it_has_ended(spawner: Spawner) -> None:
+    word = f"word-{os.urandom(4).hex()}"
+    process = start(spawner, "/bin/sh", "-c", f"sh -c 'sleep 100; : {word}' {word} & exit 0")
+    await process.exited
+    process.end()
+    await process.gone
+    assert running(word) == []
+
+
+async def test_who_is_asked_politely_may_leave_before_it_is_killed(spawner: Spawner, tmp_path: Path) -> None:
+    script = "trap 'echo bye > said; exit 7' TERM; echo up > ready; while :; do sleep 0.05; done"
+    process = start(spawner, "/bin/sh", "-c", script, folder=str(tmp_path))
+    await until(lambda: (tmp_path / "ready").exists())
+    process.end(((0.0, signal.SIGTERM), (20.0, signal.SIGKILL)))
+    await asyncio.wait_for(process.gone, 10)
+    assert await process.exited == 7
+    assert (tmp_path / "said").read_text() == "bye\n"
+
+
+async def test_an_ending_can_be_hurried_but_not_slowed_down(spawner: Spawner) -> None:
+    process = start(spawner, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    process.end(((0.0, signal.SIGTERM), (1000.0, signal.SIGKILL)))
+    process.end(((0.0, signal.SIGTERM), (0.1, signal.SIGKILL)))
+    process.end(((0.0, signal.SIGTERM), (1000.0, signal.SIGKILL)))
+    await asyncio.wait_for(process.gone, 20)
+    assert await process.exited == -signal.SIGKILL
+
+
+async def test_closing_ends_everything() -> None:
+    word = f"word-{os.urandom(4).hex()}"
+    async with Spawner() as spawner:
+        for _ in range(3):
+            start(spawner, "/bin/sh", "-c", family(word), word)
+        await until(lambda: len(running(word)) >= 15)
+    assert running(word) == []
+
+
+_VICTIM = """
+import asyncio, os, sys
+from tieline.processes.spawner import Spawner
+
+async def main():
+    async with Spawner() as spawner:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        spawner.start("a" * 16, "/bin/sh", ["sh", "-c", sys.argv[1], sys.argv[2]], dict(os.environ),
+                      descriptors=(nothing, nothing, nothing))
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_who_is_killed_takes_what_it_started_along() -> None:
+    word = f"word-{os.urandom(4).hex()}"
+    with subprocess.Popen([sys.executable, "-c", _VICTIM, family(word), word]) as victim:  # noqa: ASYNC220
+        try:
+            await until(lambda: len(running(word)) >= 6)
+        finally:
+            victim.kill()
+    await until(lambda: not running(word))
