@@ -29,12 +29,14 @@ def once(dice: Random) -> None:
     text = _text(dice, PATHS)
     try:
         parts = parse(text)
-    except InvalidArgument as refusal:
-        assert str(refusal).isprintable()
+    except InvalidArgument as error:
+        refusal = str(error)
     else:
+        refusal = ""
         assert parse(shown(parts)) == check(parts) == parts
         assert not {"", ".", ".."} & set(parts)
         assert not any(key(part).startswith(".tieline-") or "\0" in part or "\n" in part for part in parts)
+    assert refusal.isprintable()
     folder = ("a", "b")[: dice.randrange(3)]
     try:
         assert check(link_target(folder, text)) is not None
