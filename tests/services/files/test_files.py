@@ -11,14 +11,13 @@ from tests.services.files.conftest import House
 
 from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, TooLarge
 from tieline.services.files.files import File, FileList, Usage
-from tieline.services.files.uploads import Uploads
 from tieline.store.files.catalogue import Entry
 
 
 async def put(house: House, account: str, path: str, data: bytes, *, keep: bool = False) -> None:
     """As the HTTP door does it."""
     peer = await house.login(account)
-    upload = await Uploads(house.server.files, house.server.transfers).begin(peer.identity, path, len(data), keep=keep)
+    upload = await house.server.uploads.begin(peer.identity, path, len(data), keep=keep)
     try:
         await upload.write(data)
         await upload.finish()
@@ -229,7 +228,7 @@ async def test_an_upload_into_a_letter_box_replaces_nothing(house: House) -> Non
 async def test_what_stands_in_the_way_is_told_before_the_first_byte(house: House) -> None:
     house.file("/file")
     house.file("/Folder/x")
-    uploads = Uploads(house.server.files, house.server.transfers)
+    uploads = house.server.uploads
     ada = await house.login("ada")
     for path, error in (
         ("/Folder", Conflict),
@@ -246,7 +245,7 @@ async def test_what_stands_in_the_way_is_told_before_the_first_byte(house: House
 
 async def test_an_upload_given_up_leaves_nothing_even_when_a_thread_is_at_it(house: House) -> None:
     ada = await house.login("ada")
-    upload = await Uploads(house.server.files, house.server.transfers).begin(ada.identity, "/x", None)
+    upload = await house.server.uploads.begin(ada.identity, "/x", None)
     writing = asyncio.create_task(upload.write(bytes(64 << 20)))
     await asyncio.sleep(0)
     writing.cancel()
