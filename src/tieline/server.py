@@ -28,6 +28,9 @@ from tieline.doors.http import HttpDoor
 from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
+from tieline.lanes.connection import Lane
+from tieline.lanes.server import LaneServer
+from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import DEFAULT, Limits
 from tieline.link.listener import Listener, Routes, listen
 from tieline.login.accounts import Accounts
@@ -212,9 +215,10 @@ class Server:
         server_service.install(self.handlers, self.links, self.name)
 
     async def _start_files(self, store: SqliteStore, stack: AsyncExitStack) -> None:
-        started = file_service.serving(
-            self.handlers, store, self._data, self.certificate.context(), self._room, self.limits
-        )
+        def make_lanes(tokens: LaneTokens, serve: Callable[[Lane, Identity], None]) -> LaneServer:
+            return LaneServer(self.certificate.context(), tokens, serve, self.limits)
+
+        started = file_service.serving(self.handlers, store, self._data, make_lanes, self._room, self.limits)
         service = await stack.enter_async_context(started)
         self.files, self.uploads, self.lanes = service.files, service.uploads, service.lanes
 

@@ -1,7 +1,6 @@
 """The whole of the files service, started and ended together: the tree and its catalogue, lanes, uploads, methods."""
 
 import asyncio
-import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +10,11 @@ from typing import Protocol
 import msgspec
 
 from tieline.errors import ConfigError
+from tieline.lanes.connection import Lane
 from tieline.lanes.server import LaneServer
 from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import Limits
+from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.services.files import lane_methods, methods
 from tieline.services.files.files import Catalogue as FilesCatalogue
@@ -43,6 +44,10 @@ class Room(msgspec.Struct, frozen=True):
     all: int = 0
 
 
+MakeLanes = Callable[[LaneTokens, Callable[[Lane, Identity], None]], LaneServer]
+"make_lanes(tokens, serve): how lanes are encrypted is not this service's business."
+
+
 class FileService(msgspec.Struct):
     """Its parts, for the doors of a server."""
 
@@ -54,7 +59,7 @@ class FileService(msgspec.Struct):
 
 @asynccontextmanager
 async def serving(
-    handlers: Handlers, store: Store, data: Path | None, tls: ssl.SSLContext, room: Room, limits: Limits
+    handlers: Handlers, store: Store, data: Path | None, make_lanes: MakeLanes, room: Room, limits: Limits
 ) -> AsyncIterator[FileService]:
     """Serve the files of a data folder, or none for files that are gone at the end. Raises ConfigError."""
     async with AsyncExitStack() as stack:
@@ -70,7 +75,7 @@ async def serving(
         stack.callback(transfers.close)
         await asyncio.to_thread(transfers.start)
         tokens = LaneTokens(limits)
-        lanes = LaneServer(tls, tokens, transfers.serve, limits)
+        lanes = make_lanes(tokens, transfers.serve)
         stack.push_async_callback(lanes.close, 0.0)
         methods.install(handlers, files)
         lane_methods.install(handlers, tokens)
