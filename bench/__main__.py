@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import calls, certificate, durable, fanout, goals, idle, raw_datagrams, raw_level, raw_upload, report
+from . import calls, certificate, durable, fanout, files, goals, idle, raw_datagrams, raw_level, raw_upload, report
 from .contest import Contest
 from .processes import allow_many_files
 from .setup import Setup
@@ -21,6 +21,7 @@ GROUPS = {
     "idle": idle.run,
     "raw": raw_level.run,
     "upload": raw_upload.run,
+    "files": files.run,
     "datagrams": raw_datagrams.run,
 }
 RESULTS = Path(__file__).parent / "results"
