@@ -57,7 +57,7 @@ class LocalDestination:
         self.by = server
         self._targets = [*targets]
         self._limits = limits
-        self._tree = Tree(where, limits=limits)
+        self._tree = Tree(where, shared=False, limits=limits)
         try:
             self.area = StagingArea(self._tree.fd)
             self.area.sweep(limits.staging_age, alone=False)
