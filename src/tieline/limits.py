@@ -138,6 +138,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     audit: int = 200_000
     "Commands remembered by the audit; the oldest go first."
 
+    session_detached: float = 7 * 86_400.0
+    "Seconds. A terminal session nobody has looked at for so long is ended."
+
     command_grace: float = 3.0
     "Seconds. Between interrupting a command that nobody waits for and killing all it started; it is asked twice."
 

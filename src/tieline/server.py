@@ -187,7 +187,13 @@ class Server:
         self.switchboard.permit = book.permit
         if self._allow_shell:
             self._shell = await stack.enter_async_context(
-                shell.serving(self.handlers, self.limits, rules=book, audit=book)
+                shell.serving(
+                    self.handlers,
+                    self.limits,
+                    rules=book,
+                    audit=book,
+                    recordings=self._data / "recordings" if self._data is not None else None,
+                )
             )
 
     def _install_services(self, store: SqliteStore) -> None:
