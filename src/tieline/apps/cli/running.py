@@ -12,6 +12,7 @@ from typing import Any
 
 from tieline import commands
 from tieline.errors import CallError, LinkError, NotFound, TielineError
+from tieline.limits import MiB
 from tieline.rpc.caller import Caller
 
 from .descriptors import Sink, sink
@@ -22,6 +23,8 @@ from .stdin import stdin_chunks
 
 PATIENCE = 3.0
 "Seconds. The link is asked for a sign of life when it was silent so long, and given up after twice that."
+WINDOW = 1 * MiB
+"Bytes of output on their way at most: fewer grants for the same bytes."
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Asked:
 async def run_here(where: Where, asked: Asked) -> int:
     """Run it; the exit code for this process. What went wrong is said on stderr."""
     try:
-        async with session(where, ping=PATIENCE) as client:
+        async with session(where, ping=PATIENCE, window=WINDOW) as client:
             return await _run(client, asked)
     except (TielineError, OSError) as error:
         return _failed(*outcome(error, asked.timeout))
