@@ -8,8 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING
-from weakref import WeakSet
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -52,7 +51,7 @@ class Offer(msgspec.Struct, frozen=True):
 class Offering:
     """What one link offers."""
 
-    __slots__ = ("instance", "methods", "open", "peer", "since")
+    __slots__ = ("callers", "instance", "methods", "open", "peer", "since")
 
     def __init__(self, peer: "Peer", methods: dict[str, Offer], instance: str, since: float) -> None:
         self.peer = peer
@@ -61,6 +60,8 @@ class Offering:
         self.since = since
         self.open = 0
         "Calls passed on and not over."
+        self.callers: set[int] = set()
+        "Who has called here and not left since, by number."
 
 
 class Machine:
@@ -204,18 +205,22 @@ class Switchboard:
             raise LinkClosed
         if offering.open >= self._limits.calls or far.stream.buffered() > self._limits.relay_backlog:
             raise Overloaded(f"{call.method}: that machine has all it can take for now; try again in a moment")
-        caller = self._caller(peer)
-        caller.machines.add(offering.peer)
+        caller = self._callers.get(peer) or self._caller(peer)
+        offering.callers.add(caller.number)
         payload = encode((PASSED + name, call.params, call.timeout, call.streaming, caller.origin))
         ends = End(peer, near, channel), End(offering.peer, far, far.session.call(payload, streaming=call.streaming))
-        far.flush_soon()
-        relay = Relay(work, *ends, call.method, self._limits.window, call.streaming)
         offering.open += 1
-        relay.over.add_done_callback(lambda _: self._over(offering))
-        return relay.over
+        if offering.open == 1:
+            far.flush()  # as with a single call: there is nothing for it to wait for
+        else:
+            far.flush_soon()
 
-    def _over(self, offering: Offering) -> None:
-        offering.open -= 1
+        def ended() -> None:
+            offering.open -= 1
+            work.passed(channel)
+
+        window, streaming = self._limits.window, call.streaming
+        return Relay(work, *ends, call.method, window=window, streaming=streaming, ended=ended).over
 
     # -- who is here ---------------------------------------------------------------------------------------------
 
@@ -250,27 +255,24 @@ class Switchboard:
                 self.on_left(*key)
 
     def _caller(self, peer: "Peer") -> "_Caller":
-        caller = self._callers.get(peer)
-        if caller is None:
-            who, number = peer.identity, next(self._numbers)
-            scopes = tuple(sorted(who.scopes))
-            origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
-            caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
-            peer.on_end(self._caller_left)
+        who, number = peer.identity, next(self._numbers)
+        scopes = tuple(sorted(who.scopes))
+        origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
+        caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
+        peer.on_end(self._caller_left)
         return caller
 
     def _caller_left(self, peer: "Peer") -> None:
-        caller = self._callers.pop(peer)
-        for machine in caller.machines:
-            machine.tell(GONE, link=caller.number)
+        number = self._callers.pop(peer).number
+        for machine in self._machines.values():
+            for offering in machine.offerings:
+                if number in offering.callers:
+                    offering.callers.discard(number)
+                    offering.peer.tell(GONE, link=number)
 
 
-class _Caller:
-    """One link that has called machines, and which."""
+class _Caller(NamedTuple):
+    """One link that has called machines: its number, and what they are told of it."""
 
-    __slots__ = ("machines", "number", "origin")
-
-    def __init__(self, number: int, origin: msgspec.Raw) -> None:
-        self.number = number
-        self.origin = origin
-        self.machines: WeakSet[Peer] = WeakSet()
+    number: int
+    origin: msgspec.Raw

@@ -21,7 +21,6 @@ from tieline.errors import (
     InternalError,
     InvalidArgument,
     LimitExceeded,
-    NotFound,
     Overloaded,
     TooLarge,
     Unavailable,
@@ -29,7 +28,7 @@ from tieline.errors import (
 )
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
-from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
 from tieline.wire.messages import UNWRITABLE, Call, Fault
@@ -69,12 +68,9 @@ class Work:
         """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
         peer = self._peer
         try:
-            try:
-                handler = self._handlers.find(call.method)
-            except NotFound:
-                if peer.onward is None:
-                    raise
-                peer.onward.called(self, peer, channel, call)
+            handler = self._handlers.get(call.method)
+            if handler is None:
+                self._elsewhere(channel, call)
                 return
             if not peer.identity.may(handler.scope):
                 raise Denied(peer.identity.refusal(call.method, handler.scope))
@@ -86,20 +82,27 @@ class Work:
         except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
 
-    def perform(self, channel: int, handler: Handler, call: Call, identity: Identity) -> None:
-        """Run a handler that was found elsewhere, for whoever `identity` is. Raises what the caller is to be told."""
-        self._permit(identity, call.method, handler.scope)
-        self._start(channel, handler, handler.arguments(call.params), call)
+    def perform(self, channel: int, handler: Handler, call: Call, who: "Peer") -> None:
+        """Run a handler that was found elsewhere, for whoever really calls. Raises what that one is to be told."""
+        self._permit(who.identity, call.method, handler.scope)
+        arguments = handler.arguments(call.params)
+        if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
+            self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, who, None)))
+            return
+        self._start(channel, Bound(handler, who), arguments, call)
 
     def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
-        """Let somebody else answer, as long as the future that `begin()` gives is not done; cancelling it stops him.
-        Raises what the caller is to be told."""
+        """Let somebody else answer: until he calls `passed()`, and cancelling the future that `begin()` gives stops
+        him. Raises what the caller is to be told."""
         self._permit(self._peer.identity, call.method, scope)
         self._admit()
-        future = self._running[channel] = begin()
-        future.add_done_callback(lambda _: self._over(channel))
+        self._running[channel] = begin()
         if call.timeout is not None:
             self._peer.watch(channel, call.timeout)
+
+    def passed(self, channel: int) -> None:
+        """A call that was passed on is over."""
+        self._over(channel)
 
     def cancel(self, channel: int) -> None:
         """The caller wants no more of it."""
@@ -139,6 +142,12 @@ class Work:
             self._link.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
+
+    def _elsewhere(self, channel: int, call: Call) -> None:
+        if self._peer.onward is None:
+            self._handlers.find(call.method)  # which says that there is none
+        else:
+            self._peer.onward.called(self, self._peer, channel, call)
 
     def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
         if not identity.may(scope):
