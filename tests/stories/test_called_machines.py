@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import tieline
 from tieline import commands
 
 from .conftest import Machines, Servers
-from .machines import DEADLINE, Machine, ServerProcess, line, login
+from .machines import DEADLINE, Machine, ServerProcess, line, login, resident
 
 STUBBORN = "trap '' INT TERM; echo up; while :; do sleep 0.1; done"
 
@@ -231,3 +232,61 @@ async def test_ctrl_c_interrupts_all_that_runs_and_begins_nothing_more(
     assert out == b""
     assert err.decode().count("ended by SIGINT") == 2
     assert "lab-3" not in err.decode()
+
+
+async def test_a_reader_that_stalls_costs_the_server_no_memory_and_nobody_else_anything(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    given = 0
+    handlers = tieline.Handlers()
+
+    @handlers.method("flood")
+    async def flood(pieces: int) -> AsyncIterator[bytes]:
+        nonlocal given
+        for number in range(pieces):
+            given += 1
+            yield number.to_bytes(4, "big") * 16_384
+
+    @handlers.method("count", scope="chat")
+    async def count(to: int) -> AsyncIterator[int]:
+        """From 1 on."""
+        for number in range(1, to + 1):
+            yield number
+
+    await join(owner, machines("lab-1"), "ada", "lab-1")
+    async with tieline.connect(**login(machines("lab-1").profile())) as machine, tieline.connect(server.unix) as caller:
+        assert await machine.serve(handlers) == "lab-1"
+        assert await owner.out("call", "lab-1/count", "to=3") == "1\n2\n3\n"
+        before = resident(server.pid)
+        stalled = caller.stream("lab-1/flood", pieces=1024)  # 64 MiB
+        assert await anext(stalled) == bytes(65_536)
+        seen = -1
+        while seen != given:  # as far as it goes while nobody reads
+            seen = given
+            assert [n async for n in caller.stream("lab-1/count", to=2000)] == list(range(1, 2001))
+        assert given < 100
+        assert resident(server.pid) - before < 8 << 20
+        rest = [piece[:4] async for piece in stalled]
+        assert rest == [number.to_bytes(4, "big") for number in range(1, 1024)]
+
+
+async def test_a_server_that_is_told_to_stop_lets_a_command_on_a_machine_finish(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    await lab(owner, machines, "lab-1")
+    command = await owner.start("run", "--on", "lab-1", "--", "sh", "-c", "echo up; read word; echo $word")
+    assert await line(command) == "up\n"
+    async with tieline.connect(server.unix) as idle:
+        told = asyncio.Event()
+        idle.on_end(lambda _: told.set())  # who has nothing open hangs up as soon as the server says goodbye
+        server.tell(signal.SIGTERM)
+        async with asyncio.timeout(DEADLINE):
+            await told.wait()
+        await idle.close()
+    assert command.stdin is not None
+    command.stdin.write(b"finished\n")
+    command.stdin.close()
+    assert await line(command) == "finished\n"
+    async with asyncio.timeout(DEADLINE):
+        assert await command.wait() == 0
+        assert await server.ended() == 0
