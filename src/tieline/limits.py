@@ -27,6 +27,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     machines: int = 4096
     "Machines that offer methods to others at once."
 
+    offering_links: int = 16
+    "Links of one device that offer methods at once: programs, each of which may offer its own."
+
     offered: int = 256
     "Methods one link may offer to others."
 

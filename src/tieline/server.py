@@ -158,7 +158,7 @@ class Server:
         self.accounts = Accounts(store)
         await self.accounts.start()
         self._install_services(store)
-        self._machines = machine_service.Machines(self.switchboard, store)
+        self._machines = machine_service.Machines(self.switchboard, store, self.limits)
         machine_service.install(self.handlers, self._machines)
         await self._machines.start()
         stack.push_async_callback(self._machines.close)

@@ -138,6 +138,8 @@ class Switchboard:
             if offering.peer is peer:
                 offering.methods = {offer.name: offer for offer in methods}
                 return machine
+        if len(machine.offerings) >= self._limits.offering_links:
+            raise Overloaded(f"{len(machine.offerings)} links of {machine.name} offer methods; end one of them first")
         machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, self._clock()))
         peer.on_end(self._leave)
         for offering in machine.offerings[:-1]:

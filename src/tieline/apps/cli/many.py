@@ -13,6 +13,7 @@ from tieline import commands
 from tieline.errors import CallError, LinkError, TielineError
 
 from .exit_codes import ExitCode
+from .machines import all_machines
 from .options import Where
 from .output import table
 from .run_trouble import outcome
@@ -130,7 +131,7 @@ async def _machines(client: "Client", targets: Sequence[str], timeout: float) ->
     found: dict[str, None] = {}
     listed: list[dict[str, Any]] = []
     if any(map(_is_pattern, targets)):
-        listed = [each for each in await client.call("machines.list", timeout=timeout) if _runs_commands(each)]
+        listed = [each for each in await all_machines(client, timeout) if _runs_commands(each)]
     for target in targets:
         if not _is_pattern(target):
             found[target] = None
@@ -154,7 +155,7 @@ def _matches(machine: dict[str, Any], pattern: str) -> bool:
 
 
 def _runs_commands(machine: dict[str, Any]) -> bool:
-    return machine["here"] and any(each["name"] == "shell.run" for each in machine["methods"])
+    return machine["here"] and "shell.run" in machine["methods"]
 
 
 def _say(results: list[Result]) -> None:
