@@ -20,7 +20,7 @@ from tieline.limits import Limits
 from tieline.login.identity import ENROL
 from tieline.login.names import PASSWORD
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.switchboard import Offer
+from tieline.rpc.offers import Offer
 from tieline.wire.messages import Origin
 
 

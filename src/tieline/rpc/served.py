@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from tieline.errors import ConfigError, NotFound, Overloaded
 from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.offers import Offer
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
-from tieline.rpc.switchboard import GONE, PASSED, REVOKED, Offer
+from tieline.rpc.switchboard import GONE, PASSED, REVOKED
 from tieline.wire.messages import Call, Origin
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import msgspec
 from tieline.errors import TielineError
 from tieline.limits import DEFAULT, Limits
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.offers import Machine, Offer
 from tieline.rpc.peer import Peer
-from tieline.rpc.switchboard import Machine, Offer, Switchboard
+from tieline.rpc.switchboard import Switchboard
 from tieline.store.machines import MachineStore
 
 log = logging.getLogger("tieline.machines")
