@@ -9,13 +9,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import calls, certificate, durable, fanout, files, goals, idle, raw_datagrams, raw_level, raw_upload, report
+from . import (
+    calls,
+    certificate,
+    durable,
+    fanout,
+    files,
+    goals,
+    idle,
+    raw_datagrams,
+    raw_level,
+    raw_upload,
+    relayed,
+    report,
+)
 from .contest import Contest
 from .processes import allow_many_files
 from .setup import Setup
 
 GROUPS = {
     "calls": calls.run,
+    "relayed": relayed.run,
     "fanout": fanout.run,
     "durable": durable.run,
     "idle": idle.run,

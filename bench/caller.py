@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("plan", help="a Plan as JSON")
     args = parser.parse_args()
     logging.disable(logging.WARNING)  # peers warn of half-closed TLS at the end of every run
-    peer = peers.named(peers.CALLS, args.name).load()
+    peer = peers.named([*peers.CALLS, *peers.RELAYED], args.name).load()
     plan = Plan(**json.loads(args.plan))
     tls = Certificate.at(plan.tls).client_context() if plan.tls else None
     alone = plan.connections * plan.in_flight == 1

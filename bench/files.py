@@ -78,11 +78,11 @@ def measure_all(setup: Setup, folder: Path, sizes: list[int], count: int) -> lis
             large.run(
                 [name for name, peer in peers.items() if peer.takes_large],
                 setup.rounds,
-                lambda name: of_sizes(peers[name], folder, sizes, up),
-            )  # noqa: B023
+                lambda name, up=up: of_sizes(peers[name], folder, sizes, up),
+            )
             able = [name for name, peer in peers.items() if peer.takes_folders]
             small = Contest(f"small files {way}", SMALL_METRICS)
-            small.run(able, setup.rounds, lambda name: of_small(peers[name], folder, count, up))  # noqa: B023
+            small.run(able, setup.rounds, lambda name, up=up: of_small(peers[name], folder, count, up))
             contests += [large, small]
         return contests
 

@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.disable(logging.WARNING)  # peers warn of half-closed TLS at the end of every run
     allow_many_files()
-    module = peers.named([*peers.CALLS, *peers.FANOUT], args.name).load()
+    module = peers.named([*peers.CALLS, *peers.RELAYED, *peers.FANOUT], args.name).load()
     certificate = Certificate.at(args.tls) if args.tls else None
     options: dict[str, Any] = {"tls": certificate.server_context() if certificate else None}
     wanted = inspect.signature(module.serve).parameters

@@ -62,6 +62,11 @@ CALLS = [
     _here("tieline", "tieline_peer", "tieline.client", "tieline.server"),
 ]
 
+RELAYED = [
+    *(one for one in CALLS if one.name in ("nats", "tieline")),
+    _here("relayed", "relayed_peer", "tieline.client", "tieline.server"),
+]
+
 FANOUT = [
     _here("coalescing", "peers.coalescing", "uvloop"),
     _here("nats", "peers.nats_fanout", programs=("nats-server",), get=_NATS),

@@ -15,7 +15,7 @@ from tieline.rpc.caller import Caller
 from tieline.rpc.incoming import Incoming
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """How a command ended."""
 
     code: int

@@ -27,6 +27,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     machines: int = 4096
     "Machines that offer methods to others at once."
 
+    offering_links: int = 16
+    "Links of one device that offer methods at once: programs, each of which may offer its own."
+
     offered: int = 256
     "Methods one link may offer to others."
 
@@ -137,6 +140,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     audit: int = 200_000
     "Commands remembered by the audit; the oldest go first."
+
+    session_detached: float = 7 * 86_400.0
+    "Seconds. A terminal session nobody has looked at for so long is ended."
 
     command_grace: float = 3.0
     "Seconds. Between interrupting a command that nobody waits for and killing all it started; it is asked twice."

@@ -173,7 +173,7 @@ class Server:
         await self.accounts.start()
         await self._start_files(store, stack)
         self._install_services(store)
-        self._machines = machine_service.Machines(self.switchboard, store)
+        self._machines = machine_service.Machines(self.switchboard, store, self.limits)
         machine_service.install(self.handlers, self._machines)
         await self._machines.start()
         stack.push_async_callback(self._machines.close)
@@ -203,7 +203,13 @@ class Server:
         self.switchboard.permit = book.permit
         if self._allow_shell:
             self._shell = await stack.enter_async_context(
-                shell.serving(self.handlers, self.limits, rules=book, audit=book)
+                shell.serving(
+                    self.handlers,
+                    self.limits,
+                    rules=book,
+                    audit=book,
+                    recordings=self._data / "recordings" if self._data is not None else None,
+                )
             )
 
     def _install_services(self, store: SqliteStore) -> None:

@@ -16,7 +16,13 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ["README.md", "docs/howto/files.md", "docs/howto/run-a-server.md", "docs/protocol.md"]
+PAGES = [
+    "README.md",
+    "docs/howto/call-machines.md",
+    "docs/howto/files.md",
+    "docs/howto/run-a-server.md",
+    "docs/protocol.md",
+]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -179,3 +185,31 @@ def test_every_block_of_the_readme_is_of_a_kind_that_is_checked(root: Path) -> N
     kinds = re.findall(r"^```(\w*)$", (root / "README.md").read_text(), re.MULTILINE)
     assert set(kinds) - {""} == {"sh", "console", "python"}
     assert kinds.count("") == len(kinds) / 2, "a block without a kind"
+
+
+def test_the_systemd_unit_of_the_agent_starts_what_there_is(root: Path, tmp_path: Path) -> None:
+    unit = (root / "contrib" / "tieline-agent.service").read_text()
+    (start,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    _, *arguments = start.split()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TIELINE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "tieline", *arguments],
+        env={**clean, "TIELINE_CONFIG": str(tmp_path), "TIELINE_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "none was joined" in done.stderr
+    assert "RestartPreventExitStatus=2 4" in unit
+
+
+@pytest.mark.requires("systemd-analyze")
+def test_systemd_understands_the_unit_of_the_agent(root: Path, tmp_path: Path) -> None:
+    unit = (root / "contrib" / "tieline-agent.service").read_text()
+    here = tmp_path / "tieline-agent.service"
+    here.write_text(unit.replace("/usr/local/bin/tieline", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", str(here)], capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if here.name in line]
+    assert complaints == []

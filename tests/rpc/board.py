@@ -8,8 +8,9 @@ from tests.rpc.conftest import hang_up, log_in
 
 from tieline.limits import Limits
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.offers import Offer
 from tieline.rpc.peer import Peer
-from tieline.rpc.switchboard import Offer, Switchboard
+from tieline.rpc.switchboard import Switchboard
 
 RAW = msgspec.msgpack.encode
 

@@ -708,3 +708,38 @@ async def test_a_caller_that_sends_beyond_its_credit_ends_its_own_link_only(boar
     assert machine.is_open
     other = await board.join("desk")
     assert await other.call("lab-1/add", a=1, b=1) == 2
+
+
+@pytest.mark.parametrize("seed", range(15))
+async def test_whatever_frames_either_end_sends_the_server_goes_on(lab, seed, caplog):
+    """Nothing but the rules of the protocol is broken, and only the link of who broke it ends."""
+    dice = random.Random(seed)
+    async with nothing_left():
+        board = Board(Limits(window=4 * KiB, frame=64 * KiB))
+        await board.machine(lab)
+        machine, caller = await board.machine(Lab(), "lab-2"), await board.join("desk")
+        caller.session.call(RAW(["lab-2/echo", {}, None, True]), streaming=True)
+        caller.session.call(RAW(["lab-2/flood", {"pieces": 9, "size": 3000}]))
+        caller.link.flush()
+        await settle(dice.randrange(20))
+        for _ in range(60):
+            peer, ours = dice.choice(((caller, 1), (machine, 2)))
+            if peer.link is None:
+                break
+            kind = dice.choice((4, 5, 6, 7, 7, 8, 8, 9, 9, 10, 11, 11, 13))
+            payload = dice.choice(
+                (b"", b"\x05", RAW(5000), RAW("x"), RAW(["a", "b"]), RAW(["lab-2/echo", {}, 1.0, True]))
+            )
+            channel = dice.choice((ours, ours + 2, ours + 4, 3 - ours, 5 - ours))
+            peer.link.stream.write(
+                len(payload).to_bytes(4, "big") + bytes([kind]) + channel.to_bytes(4, "big") + payload
+            )
+            await settle(dice.randrange(5))
+        await settle()
+        other = await board.join("laptop")
+        assert await other.call("lab-1/add", a=1, b=1) == 2
+        assert [n async for n in other.stream("lab-1/items", values=[1, 2, 3])] == [1, 2, 3]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+        await board.close()
+        await settle()
+        board.nothing_open()

@@ -20,7 +20,7 @@ from tieline.limits import Limits
 from tieline.login.identity import ENROL
 from tieline.login.names import PASSWORD
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.switchboard import Offer
+from tieline.rpc.offers import Offer
 from tieline.wire.messages import Origin
 
 
@@ -121,7 +121,7 @@ async def test_an_offer_that_cannot_be_is_refused_and_changes_nothing(board, off
 
 async def test_there_are_as_many_methods_and_machines_as_the_limits_say():
     async with nothing_left():
-        board = Board(Limits(offered=3, machines=2))
+        board = Board(Limits(offered=3, machines=2, offering_links=2))
         many = offering(a=1, b=2, c=3, d=4)
         peer = await board.join("lab-1")
         with pytest.raises(InvalidArgument, match="4 methods are more than one link may offer; the limit is 3"):
@@ -130,6 +130,9 @@ async def test_there_are_as_many_methods_and_machines_as_the_limits_say():
         await board.machine(offering(a=1), "lab-3")
         with pytest.raises(Overloaded, match="2 machines offer methods already"):
             await board.machine(offering(a=1), "lab-4")
+        await board.machine(offering(a=1), "lab-3")
+        with pytest.raises(Overloaded, match="2 links of ada/lab-3 offer methods"):
+            await board.machine(offering(a=1), "lab-3")
         await board.close()
 
 

@@ -1,14 +1,16 @@
 """Who can be called, for what, since when and until when; kept over a restart, forgotten with the device."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 import tieline
 import tieline.testing
+from tieline.apps.cli.machines import all_machines
 from tieline.errors import Conflict, Denied, NotFound, Unavailable
+from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.login.records import Device, Verifier
 from tieline.rpc.handlers import Handlers
@@ -64,7 +66,7 @@ async def test_a_machine_is_listed_with_what_it_offers_and_for_how_long(tmp_path
             async with joined(server, "ada", "lab-1") as lab:
                 await lab.serve(sensor())
                 assert await lab.call("machines.offer", methods=[{"name": "other"}]) == "lab-1"
-                assert [each["name"] for each in (await listed(bob))["lab-1"]["methods"]] == ["other"]
+                assert (await listed(bob))["lab-1"]["methods"] == ["other"]
                 await lab._served.offer()
                 (entry,) = (await listed(bob)).values()
                 assert (entry["target"], entry["account"], entry["device"], entry["here"]) == (
@@ -74,7 +76,8 @@ async def test_a_machine_is_listed_with_what_it_offers_and_for_how_long(tmp_path
                     True,
                 )
                 assert entry["since"] <= entry["seen"]
-                assert entry["methods"] == [
+                assert entry["methods"] == ["sensor.read"]
+                assert await bob.call("machines.methods", machine="ada/lab-1") == [
                     {
                         "name": "sensor.read",
                         "signature": "(channel: int = 0) -> float",
@@ -83,7 +86,6 @@ async def test_a_machine_is_listed_with_what_it_offers_and_for_how_long(tmp_path
                         "streams": False,
                     }
                 ]
-                assert await bob.call("machines.methods", machine="ada/lab-1") == entry["methods"]
                 assert await bob.call("lab-1/sensor.read", channel=2) == 2.5
 
             async def away() -> bool:
@@ -191,3 +193,17 @@ async def test_guests_may_look_and_call_what_is_for_all_but_offer_nothing() -> N
         with pytest.raises(Denied, match="a device that joined"):
             await guest.serve(sensor())
         await guest.close()
+
+
+async def test_more_machines_than_fit_an_answer_are_listed_page_by_page(tmp_path: Path) -> None:
+    server = Server(tmp_path, limits=Limits(page_bytes=1000))
+    async with server.serving(), AsyncExitStack() as stack:
+        for number in range(10):
+            lab = await stack.enter_async_context(joined(server, "ada", f"lab-{number}"))
+            await lab.serve(sensor())
+        found, pages = await all_machines(lab, 60), 0
+        assert [entry["target"] for entry in found] == [f"lab-{number}" for number in range(10)]
+        after = ""
+        while page := await lab.call("machines.list", after=after):
+            after, pages = f"ada/{page[-1]['device']}", pages + 1
+        assert pages >= 3

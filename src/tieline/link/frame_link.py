@@ -15,6 +15,8 @@ from tieline.wire.moves import Side
 from tieline.wire.session import Event, Session
 
 log = logging.getLogger("tieline.link")
+_MUCH = 32 * 1024
+"Bytes of one read from which on its frames are copied one by one: most of them are then large."
 _BATCH = 64
 "Events dealt with before their answers are written: what one read asks for may be far larger than the read."
 
@@ -105,7 +107,7 @@ class FrameLink:
             return  # closing: nothing more is taken
         try:
             session = self.session
-            events = session.receive(bytes(data), self._loop.time())
+            events = session.receive(data if len(data) >= _MUCH else bytes(data), self._loop.time())
             if self._held or len(events) > _BATCH:
                 self._held += events
                 self._deal()

@@ -2,11 +2,15 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tieline.errors import LoginFailed
-from tieline.login.credential import Credential
+from tieline.login.credential import PLAIN, PLUS, Credential
 from tieline.login.names import PASSWORD
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, PLAIN, PLUS, ClientSide
+
+# SCRAM's library takes longer to load than all the rest of a login, and who comes by a Unix socket needs none of it.
+if TYPE_CHECKING:
+    from tieline.login.scram import ClientSide
 
 
 class ClientLogin:
@@ -41,6 +45,8 @@ class ClientLogin:
         if credential.mechanism != "SCRAM":
             self.proven = True
             return mechanism, credential.user.encode()
+        from tieline.login.scram import ClientSide
+
         self._scram = ClientSide(credential.user, credential.secret, self._binding, self._least, self._random)
         return mechanism, self._scram.first()
 
@@ -58,6 +64,8 @@ class ClientLogin:
 
     @property
     def _least(self) -> int:
+        from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS
+
         return PASSWORD_ITERATIONS if self._credential.user.endswith(f"/{PASSWORD}") else KEY_ITERATIONS
 
     def __repr__(self) -> str:

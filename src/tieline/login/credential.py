@@ -10,6 +10,8 @@ from tieline.errors import InvalidArgument
 from tieline.login.names import PASSWORD, account_name, device_name
 from tieline.login.tickets import TICKET, id_of
 
+PLAIN, PLUS = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
+"What proves a secret to a server (RFC 7677); the second is bound to its certificate."
 KEY_BYTES = 32
 "A device's key: 256 random bits, beyond guessing, so that hashing it slowly would buy nothing."
 

@@ -12,10 +12,11 @@ from typing import Any
 from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[import-untyped]
 
 from tieline.errors import InvalidArgument, LoginFailed
+from tieline.login.credential import PLAIN, PLUS
 from tieline.login.records import Verifier
 
-PLAIN = "SCRAM-SHA-256"
-PLUS = "SCRAM-SHA-256-PLUS"
+__all__ = ["PLAIN", "PLUS", "ClientSide", "ServerSide"]
+
 MESSAGE = 4096
 "Bytes of the longest SCRAM message. Ours stay far below; a name in percent-encoding may take 1.5 KiB."
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from tieline.limits import KiB, MiB
 
-PIECE = 256 * KiB
+PIECE = 128 * KiB
 "Read at once at most."
 _SIZE = 1 * MiB
 "Asked of the kernel for a pipe that has shown to be busy: fewer wake-ups for the same bytes."

@@ -146,13 +146,17 @@ class Spawner:
         """Commands of which something may be left."""
         return len(self._processes)
 
-    async def close(self) -> None:
+    async def end_all(self) -> None:
         """End everything, and wait until it is gone."""
         for process in list(self._processes.values()):
             process.end()
         if self._processes:
             await asyncio.wait([process.gone for process in self._processes.values()])
         await self._endings.close()
+
+    async def close(self) -> None:
+        """End everything, and start nothing more."""
+        await self.end_all()
         warden, self._warden = self._warden, None
         if warden is not None:
             self._ledger.close()

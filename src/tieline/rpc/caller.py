@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 from types import UnionType
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -13,6 +13,7 @@ from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.rpc.arrival import Arrival, decoder
 from tieline.rpc.deadlines import Deadlines
+from tieline.rpc.expecting import Arriving, Awaiting
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.line import Line
 from tieline.rpc.outgoing import Outgoing, close_source
@@ -24,29 +25,11 @@ from tieline.wire.session import Session
 __all__ = ["Caller", "Stream"]
 
 T = TypeVar("T")
-Reply = tuple["Awaited", Callable[[bytes], Any], str]
+Reply = tuple[Awaiting, Callable[[bytes], Any], str]
 _encode = msgspec.msgpack.Encoder().encode
 _decode_any = decoder(Any)
 _NEVER = 1e9
 "Seconds. A timeout beyond this is none."
-
-
-class Awaited(Protocol):
-    """Who waits for the answer of a call: a future, or a relay."""
-
-    def done(self) -> bool: ...
-
-    def set_result(self, result: Any, /) -> None: ...
-
-    def set_exception(self, exception: BaseException, /) -> None: ...
-
-
-class Arriving(Protocol):
-    """Who takes the elements of a stream: an `Incoming`, or one half of a relay."""
-
-    def push(self, payload: bytes, raw: bool) -> None: ...
-
-    def finish(self, error: BaseException | None = None) -> None: ...
 
 
 class Caller:

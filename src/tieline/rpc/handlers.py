@@ -148,6 +148,21 @@ class Handler:
         return f"<Handler {self.name} {self.way.value} scope={self.scope}>"
 
 
+class Bound(Handler):
+    """A handler for one call that came by way of somebody else: it is given who really calls."""
+
+    __slots__ = ("_handler", "_who")
+
+    def __init__(self, handler: Handler, who: Any) -> None:
+        self._handler = handler
+        self._who = who
+        self.name, self.scope, self.way = handler.name, handler.scope, handler.way
+        self.stream_name, self.stream_item = handler.stream_name, handler.stream_item
+
+    def invoke(self, arguments: msgspec.Struct, peer: Any, stream: Any) -> Any:
+        return self._handler.invoke(arguments, self._who, stream)
+
+
 class Handlers:
     """The methods one side offers, by name."""
 
@@ -179,6 +194,10 @@ class Handlers:
             raise ConfigError(title, "this method exists already")
         handler = self._by_name[title] = Handler(title, function, scope, thread)
         return handler
+
+    def get(self, name: str) -> Handler | None:
+        """None when there is none of this name."""
+        return self._by_name.get(name)
 
     def find(self, name: str) -> Handler:
         """Raises NotFound."""

@@ -12,7 +12,8 @@ from tieline.errors import LinkClosed, LinkError
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
-from tieline.rpc.caller import Arriving, Caller, Reply
+from tieline.rpc.caller import Caller, Reply
+from tieline.rpc.expecting import Arriving
 from tieline.rpc.feeds import Feeds, Subscription
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.subscribers import Subscribed

@@ -5,9 +5,10 @@ side; CREDIT is counted (half.py). Whichever end goes, the other is told at once
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tieline.errors import LinkClosed, TooLarge, Unavailable
+from tieline.errors import CallError, LinkClosed, TooLarge, Unavailable
 from tieline.rpc.half import End, Half
 from tieline.wire.frames import Kind
 from tieline.wire.messages import encode
@@ -26,22 +27,37 @@ def as_it_is(payload: bytes) -> bytes:
 
 class Relay:
     """`near` is the caller's channel, `far` the machine's. `over` is done when the call is; cancelling it cancels the
-    call at the machine. What `Caller` does with the future of a call it does with this."""
+    call at the machine. `ended` is called when both channels are let go.
 
-    __slots__ = ("_down", "_far", "_method", "_near", "_up", "_work", "over")
+    What `Caller` does with the future of a call, and until a first element comes with its stream, it does with this.
+    """
 
-    def __init__(self, work: "Work", near: End, far: End, method: str, window: int, streaming: bool) -> None:
+    __slots__ = ("_down", "_ended", "_far", "_method", "_near", "_up", "_window", "_work", "over")
+
+    def __init__(
+        self,
+        work: "Work",
+        near: End,
+        far: End,
+        method: str,
+        *,
+        window: int,
+        streaming: bool,
+        ended: Callable[[], None],
+    ) -> None:
         self._work = work
         self._near = near
         self._far = far
         self._method = method
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._down = Half(self, far, near, window)
+        self._window = window
+        self._ended = ended
+        self._down: Half | None = None  # made when the machine sends a first element: most calls have none
         self._up = Half(self, near, far, window) if streaming else None
-        far.peer.adopt(far.channel, self._down, (self, as_it_is, method))
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.over.add_done_callback(self._is_over)
+        far.peer.adopt(far.channel, self, (self, as_it_is, method))
         if self._up is not None:
             near.peer.adopt(near.channel, self._up)
-        self.over.add_done_callback(lambda _: self._let_go())
 
     def fail(self, error: BaseException) -> None:
         """Tell the caller; the machine is told to stop."""
@@ -50,7 +66,7 @@ class Relay:
                 error = TooLarge(f"{self._method}: an element or the answer is too large for the other side: {error}")
             self._work.fail(self._near.channel, self._method, error)
             self._let_go()
-            self._finish()
+            self.over.set_result(None)
 
     # -- as the future of the call at the machine ------------------------------------------------------------------
 
@@ -64,15 +80,32 @@ class Relay:
         except TooLarge as error:
             self.fail(error)
             return
-        self._near.link.flush_soon()
-        self._finish()
+        if len(self._work) == 1:
+            self._near.link.flush()  # as with a single call: there is nothing for it to wait for
+        else:
+            self._near.link.flush_soon()
+        self.over.set_result(None)
 
     def set_exception(self, error: BaseException) -> None:
-        """Nothing: the half that comes from the machine is told as well, and what waits there goes first."""
+        """Nothing: the stream of the same channel is told as well, and what waits there goes first."""
+
+    # -- as the machine's stream ---------------------------------------------------------------------------------
+
+    def push(self, payload: bytes, raw: bool) -> None:
+        """The first element."""
+        self._down = Half(self, self._far, self._near, self._window)
+        self._far.peer.adopt(self._far.channel, self._down)
+        self._down.push(payload, raw)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """There was none."""
+        self.source_ended(None, error)
+        if error is None or (isinstance(error, CallError) and error.remote):
+            self.sink_done(None, error)
 
     # -- from the halves -----------------------------------------------------------------------------------------
 
-    def source_ended(self, half: Half, error: BaseException | None) -> None:
+    def source_ended(self, half: Half | None, error: BaseException | None) -> None:
         """Nothing more comes into this half."""
         if half is not self._down:
             return  # a caller who is gone cancels the call
@@ -81,9 +114,9 @@ class Relay:
             sentence = f"{self._method}: the machine was lost during the call; whether it was done is not known"
             self.fail(Unavailable(sentence))
 
-    def sink_done(self, half: Half, error: BaseException | None) -> None:
+    def sink_done(self, half: Half | None, error: BaseException | None) -> None:
         """All that came into this half has gone out of it."""
-        if half is self._up:
+        if half is not self._down:
             self._far.link.session.send(_END, self._far.channel)
             self._far.link.flush_soon()
         elif error is not None:
@@ -91,18 +124,18 @@ class Relay:
         elif not self.over.done():
             self._near.link.session.send(_END, self._near.channel)
             self._near.link.flush_soon()
-            self._finish()
+            self.over.set_result(None)
 
     # -- small things --------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        if not self.over.done():
-            self.over.set_result(None)
+    def _is_over(self, over: "asyncio.Future[None]") -> None:
+        self._let_go()
+        self._ended()
 
     def _let_go(self) -> None:
-        self._down.drop()
-        if self._up is not None:
-            self._up.drop()
+        for half in (self._down, self._up):
+            if half is not None:
+                half.drop()
         self._far.peer.release(self._far.channel)
         if self._far.link.session.send(_CANCEL, self._far.channel, _NOT_WANTED):
             self._far.link.flush_soon()

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tieline.errors import ConfigError, Overloaded
+from tieline.errors import ConfigError, NotFound, Overloaded
 from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.offers import Offer
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
-from tieline.rpc.switchboard import GONE, PASSED, REVOKED, Offer
+from tieline.rpc.switchboard import GONE, PASSED, REVOKED
 from tieline.wire.messages import Call, Origin
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Revoked = Callable[[str, str | None], None]
 "revoked(account, device): the server has taken something away from an account, or from one device of it."
-_NONE = Handlers()
 
 
 class Served:
@@ -27,6 +27,7 @@ class Served:
     def __init__(self, peer: "Peer") -> None:
         self._peer = peer
         self._offered: list[Handlers] = []
+        self._by_name: dict[str, Handler] = {}
         self._callers: dict[int, Relayed] = {}
         self._instance = secrets.token_hex(8)
         "Tells the server that a new link of ours takes the place of a lost one."
@@ -56,6 +57,7 @@ class Served:
 
     async def offer(self) -> str:
         """Tell the server, over the link there is now, what is offered."""
+        self._by_name = {handler.name: handler for handlers in self._offered for handler in handlers}
         name: str = await self._peer.call(
             "machines.offer", retry=True, returns=str, methods=self._offers(), instance=self._instance
         )
@@ -66,14 +68,14 @@ class Served:
         """A call came in that no handler for the server itself fits. Raises what its caller is to be told."""
         name = call.method[1:] if call.method.startswith(PASSED) else ""
         if call.origin is None:
-            handlers, who = self._notices, peer
-        else:
-            handlers, who = self._holding(name), self._caller(call.origin)
-        handler = handlers.find(name)
-        link = peer.link
-        if link is not None and link.stream.buffered() > peer.limits.relay_backlog:
+            work.perform(channel, self._notices.find(name), call, peer)
+            return
+        handler = self._by_name.get(name)
+        if handler is None:
+            raise NotFound(f"no method {name[:80]!r} is offered here", {"method": name[:80]})
+        if peer.link is not None and peer.link.stream.buffered() > peer.limits.relay_backlog:
             raise Overloaded(f"{name}: what this machine has answered waits to be sent; try again in a moment")
-        work.perform(channel, _Bound(handler, who), call, who.identity)
+        work.perform(channel, handler, call, self._callers.get(call.origin.link) or self._caller(call.origin))
 
     # -- small things --------------------------------------------------------------------------------------------
 
@@ -93,13 +95,8 @@ class Served:
             for each in described
         ]
 
-    def _holding(self, name: str) -> Handlers:
-        return next((each for each in self._offered if name in each), _NONE)
-
     def _caller(self, origin: Origin) -> Relayed:
-        caller = self._callers.get(origin.link)
-        if caller is None:
-            caller = self._callers[origin.link] = Relayed(self._peer.limits, origin)
+        caller = self._callers[origin.link] = Relayed(self._peer.limits, origin)
         return caller
 
     def _gone(self, link: int) -> None:
@@ -117,19 +114,3 @@ class Served:
         callers, self._callers = self._callers, {}
         for caller in callers.values():
             caller.gone()
-
-
-class _Bound(Handler):
-    """A handler for one call: it is given who really calls."""
-
-    __slots__ = ("_handler", "_who")
-
-    def __init__(self, handler: Handler, who: "Peer") -> None:
-        self._handler = handler
-        self._who = who
-        self.name, self.scope, self.way = handler.name, handler.scope, handler.way
-        self.stream_name, self.stream_item = handler.stream_name, handler.stream_item
-        self._decode = handler._decode
-
-    def invoke(self, arguments: Any, peer: Any, stream: Any) -> Any:
-        return self._handler.invoke(arguments, self._who, stream)

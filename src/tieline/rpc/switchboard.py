@@ -4,21 +4,18 @@ A machine is a device of an account with at least one link that offers methods. 
 of a method that several offer the newest has the say, and when that is gone, the one before it.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING
-from weakref import WeakSet
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tieline.errors import Conflict, Denied, InvalidArgument, LinkClosed, NotFound, Overloaded, Unavailable
+from tieline.errors import Conflict, Denied, LinkClosed, NotFound, Overloaded, Unavailable
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
-from tieline.login.names import PASSWORD
-from tieline.login.scopes import SCOPES
 from tieline.rpc.half import End
+from tieline.rpc.offers import Machine, Offer, Offering, check
 from tieline.rpc.relay import Relay
 from tieline.wire.messages import Call, Origin, encode
 
@@ -34,72 +31,6 @@ GONE = "/gone"
 "What a server calls at a machine, without an origin, when a caller's link is gone."
 REVOKED = "/revoked"
 "The same when an account, or one device of it, may do less than before: what it started is to end."
-_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """One method that a machine offers, as its callers are told."""
-
-    name: str
-    signature: str = ""
-    scope: str | None = None
-    "What its callers need."
-    about: str = ""
-    streams: bool = False
-    "True when it answers with a stream."
-
-
-class Offering:
-    """What one link offers."""
-
-    __slots__ = ("instance", "methods", "open", "peer", "since")
-
-    def __init__(self, peer: "Peer", methods: dict[str, Offer], instance: str, since: float) -> None:
-        self.peer = peer
-        self.methods = methods
-        self.instance = instance
-        self.since = since
-        self.open = 0
-        "Calls passed on and not over."
-
-
-class Machine:
-    """One device that can be called."""
-
-    __slots__ = ("account", "device", "offerings")
-
-    def __init__(self, account: str, device: str) -> None:
-        self.account = account
-        self.device = device
-        self.offerings: list[Offering] = []
-        "Oldest first."
-
-    @property
-    def name(self) -> str:
-        return f"{self.account}/{self.device}"
-
-    @property
-    def since(self) -> float:
-        """Unix seconds from which on it could be called."""
-        return self.offerings[0].since
-
-    def methods(self) -> list[Offer]:
-        """All that can be called, by name."""
-        offers = {name: offer for offering in self.offerings for name, offer in offering.methods.items()}
-        return [offers[name] for name in sorted(offers)]
-
-    def find(self, name: str) -> tuple[Offering, Offer]:
-        """Raises NotFound, or Unavailable when its links are just ending."""
-        closing = False
-        for offering in reversed(self.offerings):
-            if name in offering.methods:
-                link = offering.peer.link
-                if link is not None and not link.session.closing:
-                    return offering, offering.methods[name]
-                closing = True
-        if closing:
-            raise Unavailable(f"{self.name} is just leaving; try again in a moment")
-        raise NotFound(f"{self.name} offers no method {name[:80]!r}; `tieline methods --on {self.name}` lists them")
 
 
 class Switchboard:
@@ -126,7 +57,7 @@ class Switchboard:
     def offer(self, peer: "Peer", methods: list[Offer], instance: str = "") -> Machine:
         """This link offers just these from now on. A link of the same device and instance before it is dead."""
         who = peer.identity
-        self._check(who, methods)
+        check(who, methods, self._limits)
         machine = self._machines.get((who.account, who.device))
         if machine is None:
             if len(self._machines) >= self._limits.machines:
@@ -137,6 +68,8 @@ class Switchboard:
             if offering.peer is peer:
                 offering.methods = {offer.name: offer for offer in methods}
                 return machine
+        if len(machine.offerings) >= self._limits.offering_links:
+            raise Overloaded(f"{len(machine.offerings)} links of {machine.name} offer methods; end one of them first")
         machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, self._clock()))
         peer.on_end(self._leave)
         for offering in machine.offerings[:-1]:
@@ -204,39 +137,24 @@ class Switchboard:
             raise LinkClosed
         if offering.open >= self._limits.calls or far.stream.buffered() > self._limits.relay_backlog:
             raise Overloaded(f"{call.method}: that machine has all it can take for now; try again in a moment")
-        caller = self._caller(peer)
-        caller.machines.add(offering.peer)
+        caller = self._callers.get(peer) or self._caller(peer)
+        offering.callers.add(caller.number)
         payload = encode((PASSED + name, call.params, call.timeout, call.streaming, caller.origin))
         ends = End(peer, near, channel), End(offering.peer, far, far.session.call(payload, streaming=call.streaming))
-        far.flush_soon()
-        relay = Relay(work, *ends, call.method, self._limits.window, call.streaming)
         offering.open += 1
-        relay.over.add_done_callback(lambda _: self._over(offering))
-        return relay.over
+        if offering.open == 1:
+            far.flush()  # as with a single call: there is nothing for it to wait for
+        else:
+            far.flush_soon()
 
-    def _over(self, offering: Offering) -> None:
-        offering.open -= 1
+        def ended() -> None:
+            offering.open -= 1
+            work.passed(channel)
+
+        window, streaming = self._limits.window, call.streaming
+        return Relay(work, *ends, call.method, window=window, streaming=streaming, ended=ended).over
 
     # -- who is here ---------------------------------------------------------------------------------------------
-
-    def _check(self, who: Identity, methods: list[Offer]) -> None:
-        if who.guest or who.device == PASSWORD:
-            raise Denied(
-                "methods are offered by a device that joined, whose name tells it apart: `tieline join TICKET`"
-            )
-        limits = self._limits
-        if len(methods) > limits.offered:
-            raise InvalidArgument(
-                f"{len(methods)} methods are more than one link may offer; the limit is {limits.offered}"
-            )
-        for offer in methods:
-            if len(offer.name) > limits.offered_name or not _NAME.fullmatch(offer.name):
-                raise InvalidArgument(f"{offer.name[:80]!r} cannot be offered: a name is words joined by .")
-            if offer.scope is not None and offer.scope not in SCOPES:
-                known = ", ".join(sorted(SCOPES))
-                raise InvalidArgument(f"{offer.name}: there is no scope {offer.scope[:40]!r}; the scopes are {known}")
-            if max(len(offer.signature), len(offer.about)) > limits.offered_text:
-                raise InvalidArgument(f"{offer.name}: its description is longer than {limits.offered_text} characters")
 
     def _leave(self, peer: "Peer") -> None:
         key = (peer.identity.account, peer.identity.device)
@@ -250,27 +168,24 @@ class Switchboard:
                 self.on_left(*key)
 
     def _caller(self, peer: "Peer") -> "_Caller":
-        caller = self._callers.get(peer)
-        if caller is None:
-            who, number = peer.identity, next(self._numbers)
-            scopes = tuple(sorted(who.scopes))
-            origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
-            caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
-            peer.on_end(self._caller_left)
+        who, number = peer.identity, next(self._numbers)
+        scopes = tuple(sorted(who.scopes))
+        origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
+        caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
+        peer.on_end(self._caller_left)
         return caller
 
     def _caller_left(self, peer: "Peer") -> None:
-        caller = self._callers.pop(peer)
-        for machine in caller.machines:
-            machine.tell(GONE, link=caller.number)
+        number = self._callers.pop(peer).number
+        for machine in self._machines.values():
+            for offering in machine.offerings:
+                if number in offering.callers:
+                    offering.callers.discard(number)
+                    offering.peer.tell(GONE, link=number)
 
 
-class _Caller:
-    """One link that has called machines, and which."""
+class _Caller(NamedTuple):
+    """One link that has called machines: its number, and what they are told of it."""
 
-    __slots__ = ("machines", "number", "origin")
-
-    def __init__(self, number: int, origin: msgspec.Raw) -> None:
-        self.number = number
-        self.origin = origin
-        self.machines: WeakSet[Peer] = WeakSet()
+    number: int
+    origin: msgspec.Raw

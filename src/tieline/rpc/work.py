@@ -22,7 +22,6 @@ from tieline.errors import (
     InternalError,
     InvalidArgument,
     LimitExceeded,
-    NotFound,
     Overloaded,
     TooLarge,
     Unavailable,
@@ -30,7 +29,7 @@ from tieline.errors import (
 )
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
-from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
 from tieline.wire.messages import UNWRITABLE, Call, Fault
@@ -84,32 +83,36 @@ class Work:
             self.fail(channel, call.method, error)
 
     def _find(self, channel: int, call: Call) -> Handler | None:
-        """The method, if there is one and this peer may call it; None when the call was passed on."""
-        try:
-            handler = self._handlers.find(call.method)
-        except NotFound:
-            if self._peer.onward is None:
-                raise
-            self._peer.onward.called(self, self._peer, channel, call)
+        """The method, if there is one and this peer may call it; None when the call went elsewhere."""
+        handler = self._handlers.get(call.method)
+        if handler is None:
+            self._elsewhere(channel, call)
             return None
         self._permit(self._peer.identity, call.method, handler.scope)
         self._permitted[call.method] = handler
         return handler
 
-    def perform(self, channel: int, handler: Handler, call: Call, identity: Identity) -> None:
-        """Run a handler that was found elsewhere, for whoever `identity` is. Raises what the caller is to be told."""
-        self._permit(identity, call.method, handler.scope)
-        self._start(channel, handler, handler.arguments(call.params), call)
+    def perform(self, channel: int, handler: Handler, call: Call, who: "Peer") -> None:
+        """Run a handler that was found elsewhere, for whoever really calls. Raises what that one is to be told."""
+        self._permit(who.identity, call.method, handler.scope)
+        arguments = handler.arguments(call.params)
+        if handler.at_once and not call.streaming:
+            self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, who, None)))
+            return
+        self._start(channel, Bound(handler, who), arguments, call)
 
     def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
-        """Let somebody else answer, as long as the future that `begin()` gives is not done; cancelling it stops him.
-        Raises what the caller is to be told."""
+        """Let somebody else answer: until he calls `passed()`, and cancelling the future that `begin()` gives stops
+        him. Raises what the caller is to be told."""
         self._permit(self._peer.identity, call.method, scope)
         self._admit()
-        future = self._running[channel] = begin()
-        future.add_done_callback(lambda _: self._over(channel))
+        self._running[channel] = begin()
         if call.timeout is not None:
             self._peer.watch(channel, call.timeout)
+
+    def passed(self, channel: int) -> None:
+        """A call that was passed on is over."""
+        self._over(channel)
 
     def cancel(self, channel: int) -> None:
         """The caller wants no more of it."""
@@ -149,6 +152,12 @@ class Work:
             self._link.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
+
+    def _elsewhere(self, channel: int, call: Call) -> None:
+        if self._peer.onward is None:
+            self._handlers.find(call.method)  # which says that there is none
+        else:
+            self._peer.onward.called(self, self._peer, channel, call)
 
     def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
         if not identity.may(scope):

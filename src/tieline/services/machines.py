@@ -11,9 +11,11 @@ from collections.abc import Callable
 import msgspec
 
 from tieline.errors import TielineError
+from tieline.limits import DEFAULT, Limits
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.offers import Machine, Offer
 from tieline.rpc.peer import Peer
-from tieline.rpc.switchboard import Offer, Switchboard
+from tieline.rpc.switchboard import Switchboard
 from tieline.store.machines import MachineStore
 
 log = logging.getLogger("tieline.machines")
@@ -31,13 +33,21 @@ class Listed(msgspec.Struct, frozen=True):
     "From when on it could be called; None while it is away."
     seen: int
     "When it was last here."
-    methods: list[Offer]
+    methods: list[str]
+    "What can be called there; `machines.methods` says more."
 
 
 class Machines:
     """Keeps what the store is told in step with the switchboard."""
 
-    def __init__(self, switchboard: Switchboard, store: MachineStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        store: MachineStore,
+        limits: Limits = DEFAULT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._limits = limits
         self._switchboard = switchboard
         self._store = store
         self._clock = clock
@@ -66,26 +76,30 @@ class Machines:
         await self._store.machine_seen(machine.account, machine.device, self._now())
         return self._switchboard.target(machine.account, machine.device)
 
-    async def list_(self) -> list[Listed]:
-        """Machines that can be called, and those that could be before, by name."""
-        seen = {(each.account, each.device): each.at for each in await self._store.machines_seen()}
-        seen |= {key: at for key, at in self._writing.values() if key in seen}
-        now, target = self._now(), self._switchboard.target
-        here = {
-            (each.account, each.device): Listed(
-                target(each.account, each.device),
-                each.account,
-                each.device,
-                True,
-                int(each.since * 1000),
-                now,
-                each.methods(),
-            )
-            for each in self._switchboard
-            if each.methods()
-        }
-        away = {key: Listed(target(*key), *key, False, None, at, []) for key, at in seen.items() if key not in here}
-        return [entry for _, entry in sorted({**here, **away}.items())]
+    async def list_(self, after: str = "") -> list[Listed]:
+        """Machines that can be called, and those that could be before, by account and device. As many as fit an answer:
+        the next are those `after` the last of these (`account/device`), and after the last of all there are none."""
+        seen = {f"{each.account}/{each.device}": each for each in await self._store.machines_seen()}
+        left = {"/".join(key): at for key, at in self._writing.values()}
+        here = {machine.name: machine for machine in self._switchboard if machine.methods()}
+        page: list[Listed] = []
+        size = 0
+        for name in sorted(name for name in {*seen, *here} if name > after):
+            if name in here:
+                page.append(self._here(here[name]))
+            else:
+                account, device, at = seen[name].account, seen[name].device, left.get(name, seen[name].at)
+                page.append(Listed(self._switchboard.target(account, device), account, device, False, None, at, []))
+            size += 256 + sum(len(method) + 2 for method in page[-1].methods)
+            if size > self._limits.page_bytes:
+                break
+        return page
+
+    def _here(self, machine: Machine) -> Listed:
+        target = self._switchboard.target(machine.account, machine.device)
+        names = [offer.name for offer in machine.methods()]
+        since = int(machine.since * 1000)
+        return Listed(target, machine.account, machine.device, True, since, self._now(), names)
 
     async def methods(self, machine: str) -> list[Offer]:
         """What one machine offers, by name."""

@@ -16,6 +16,9 @@ PREFACE = b"\xf7tieline/1\n"
 HEADER = struct.Struct("!IBI")
 _unpack = HEADER.unpack_from
 
+_LARGE = 4096
+"Bytes of a frame from which on copying it by itself is cheaper than to copy everything that was read first."
+
 Frame = tuple[int, int, bytes]
 "kind, channel, payload"
 
@@ -63,24 +66,42 @@ class FrameCutter:
         self.refused = False
         "True when the next `feed`, even of nothing, would raise unless the limit is raised before."
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """All frames that are whole now. Raises ProtocolError or LimitExceeded; after that the stream is useless."""
+    def feed(self, data: bytes | memoryview) -> list[Frame]:
+        """All frames that are whole now. Raises ProtocolError or LimitExceeded; after that the stream is useless.
+
+        A view of many bytes spares copying them all first; its frames are copies all the same.
+        """
         if self._prefaced and not self._kept and len(data) >= 9:
             length, kind, channel = _unpack(data)
             if length + 9 == len(data) and length <= self.limit:
-                return [(kind, channel, data[9:])]  # one whole frame, which is what most reads of a quiet link are
-        if self._kept:
-            # Growing one bytearray keeps a large frame that arrives byte by byte from costing a copy for each byte.
-            self._kept += data
-            if len(self._kept) < self._needed:
-                return []
-            data = bytes(self._kept)
-            self._kept.clear()
-            self.refused = False
-        start = 0 if self._prefaced else self._preface(data)
-        if start < 0:
-            return []
+                return [(kind, channel, bytes(data[9:]))]  # one whole frame: most reads of a quiet link are that
         frames: list[Frame] = []
+        start = 0
+        if self._kept:
+            missing = self._needed - len(self._kept)
+            if missing > 0 and self._needed > 9 and len(data) > missing:
+                # The rest of a large frame is joined to it, and what comes behind is not copied for that.
+                self._kept += data[:missing]
+                _, kind, channel = _unpack(self._kept)
+                frames.append((kind, channel, bytes(memoryview(self._kept)[9:])))
+                self._kept = bytearray()
+                start = missing
+            else:
+                # Growing one bytearray keeps a large frame that comes byte by byte from costing a copy for each byte.
+                self._kept += data
+                if len(self._kept) < self._needed:
+                    return []
+                data = bytes(self._kept)
+                self._kept.clear()
+                self.refused = False
+        if not self._prefaced:
+            data = bytes(data)
+            start = self._preface(data)
+            if start < 0:
+                return []
+        if type(data) is memoryview and (len(data) < start + 9 or _unpack(data, start)[0] < _LARGE):
+            data = bytes(data)
+        view = type(data) is memoryview
         append, unpack, limit, size = frames.append, _unpack, self.limit, len(data)
         body = start + 9
         while body <= size:
@@ -95,7 +116,7 @@ class FrameCutter:
             if end > size:
                 self._keep(data, start, 9 + length)
                 return frames
-            append((kind, channel, data[body:end]))
+            append((kind, channel, bytes(data[body:end]) if view else data[body:end]))  # type: ignore[arg-type]
             start = end
             body = end + 9
         if start < size:
@@ -107,7 +128,7 @@ class FrameCutter:
         """Bytes held of a frame that is not whole yet."""
         return len(self._kept)
 
-    def _keep(self, data: bytes, start: int, needed: int) -> None:
+    def _keep(self, data: bytes | memoryview, start: int, needed: int) -> None:
         self._kept += data[start:]
         self._needed = needed
 

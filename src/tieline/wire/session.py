@@ -82,7 +82,7 @@ class Session:
 
     # -- bytes in ------------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, now: float) -> list[Event]:
+    def receive(self, data: bytes | memoryview, now: float) -> list[Event]:
         """What the peer's bytes mean. Raises ProtocolError or LimitExceeded; the link is of no use after that."""
         self._heard = now
         self._pinged = False

@@ -18,6 +18,8 @@ COMMANDS = {
     "run": "run",
     "machines": "machines",
     "agent": "agent",
+    "shell": "shell",
+    "sessions": "sessions",
     "audit": "audit",
     "call": "call",
     "methods": "methods",
@@ -69,6 +71,7 @@ EPILOG = examples(
     "tieline say lobby 'build is green' from a script",
     "tieline tail lobby -f              watch",
     "tieline run -- make -j4            run a command there, as if it ran here",
+    "tieline shell                      a terminal there, which survives the connection",
     "tieline COMMAND --help             more, with examples",
 )
 

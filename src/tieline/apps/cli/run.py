@@ -4,7 +4,7 @@ import click
 
 from .commands import examples
 from .durations import Duration
-from .options import Where, place_options
+from .options import Where, json_option, place_options
 from .session import run as run_loop
 
 
@@ -15,11 +15,21 @@ from .session import run as run_loop
         "tieline run --shell -- 'ls *.log | wc -l'",
         "tar c . | tieline run -- tar x -C /srv/app",
         'while read -r file; do tieline run -n -- wc -l "$file"; done < files',
+        "tieline run --on 'lab-*' --on db-1 --group -- uptime",
     ),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
-@click.option("--on", "target", default="", metavar="MACHINE", help="Another machine than the server's own.")
+@click.option(
+    "--on",
+    "targets",
+    multiple=True,
+    metavar="MACHINE",
+    help="Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="How many machines at a time.")
+@click.option("--group", is_flag=True, help="Show machines that said the same together, when all have ended.")
+@json_option
 @click.option("--timeout", type=Duration(), metavar="SPAN", help="End the command after so long.")
 @click.option("--cwd", default="", metavar="DIR", help="Start in this folder, instead of the home folder.")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated.")
@@ -29,7 +39,10 @@ from .session import run as run_loop
 def run(
     where: Where,
     command: tuple[str, ...],
-    target: str,
+    targets: tuple[str, ...],
+    jobs: int,
+    group: bool,
+    as_json: bool,
     timeout: float | None,
     cwd: str,
     variables: tuple[str, ...],
@@ -42,11 +55,26 @@ def run(
     signal's number when a signal ended it, 124 when --timeout did, 126 or 127 when there is no such program, 255 when
     it could not be run or its end could not be known. Ctrl-C interrupts it; a second Ctrl-C gives up on it. When this
     command is gone, so is the other one, soon, with all that it started.
+
+    On several machines each line stands behind its machine's name, standard input is not read, the exit codes are
+    listed on standard error, and the largest is this command's.
     """
     from .running import Asked, run_here
 
     argv = ["sh", "-c", " ".join(command)] if shell else list(command)
-    return run_loop(run_here(where, Asked(argv, target, timeout, cwd, dict(map(_variable, variables)), not no_stdin)))
+    target = targets[0] if targets else ""
+    asked = Asked(argv, target, timeout, cwd, dict(map(_variable, variables)), not no_stdin)
+    if group and as_json:
+        raise click.UsageError("--group is for people and --json for programs: choose one of them")
+    if targets and (group or as_json or len(targets) > 1 or any(sign in target for sign in "*?[")):
+        from .many import run_on
+        from .many_outputs import AsJson, Grouped, Prefixed
+
+        shown = Grouped() if group else AsJson() if as_json else Prefixed()
+        return run_loop(run_on(where, targets, asked, jobs, shown))
+    if group or as_json:
+        raise click.UsageError("--group and --json go with --on")
+    return run_loop(run_here(where, asked))
 
 
 def _variable(text: str) -> tuple[str, str]:

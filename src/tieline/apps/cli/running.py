@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from tieline import commands
-from tieline.errors import CallError, DeadlineExceeded, Denied, LinkError, LoginError, NotFound, TielineError
+from tieline.errors import CallError, LinkError, NotFound, TielineError
+from tieline.limits import MiB
 from tieline.rpc.caller import Caller
 
 from .descriptors import Sink, sink
 from .options import Where
+from .run_trouble import outcome
 from .session import session
 from .stdin import stdin_chunks
 
-GONE = 255
-"The command could not be run, or its end is not known: this side's trouble, never the command's."
-TIMED_OUT, CANNOT_RUN, NO_COMMAND = 124, 126, 127
 PATIENCE = 3.0
 "Seconds. The link is asked for a sign of life when it was silent so long, and given up after twice that."
+WINDOW = 1 * MiB
+"Bytes of output on their way at most: fewer grants for the same bytes."
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,10 @@ class Asked:
 async def run_here(where: Where, asked: Asked) -> int:
     """Run it; the exit code for this process. What went wrong is said on stderr."""
     try:
-        async with session(where, ping=PATIENCE) as client:
+        async with session(where, ping=PATIENCE, window=WINDOW) as client:
             return await _run(client, asked)
-    except DeadlineExceeded:
-        return _failed(f"the command did not end within {asked.timeout:g} s and was ended", TIMED_OUT)
-    except NotFound as error:
-        about = error.data if isinstance(error.data, dict) else {}
-        if about.get("method") == "shell.run":
-            return _failed("this server runs no commands; its owner starts it with `tieline serve --allow-shell`", GONE)
-        return _failed(str(error), NO_COMMAND if "command" in about else GONE)
-    except Denied as error:
-        return _failed(str(error), CANNOT_RUN if isinstance(error.data, dict) and "command" in error.data else GONE)
-    except (CallError, LinkError, LoginError, TielineError, OSError) as error:
-        return _failed(str(error), GONE)
+    except (TielineError, OSError) as error:
+        return _failed(*outcome(error, asked.timeout))
 
 
 async def _run(client: Caller, asked: Asked) -> int:

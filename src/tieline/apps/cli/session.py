@@ -24,28 +24,26 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 @asynccontextmanager
-async def session(where: Where, *, ping: float | None = None) -> AsyncIterator["Client"]:
+async def session(where: Where, **limits: float) -> AsyncIterator["Client"]:
     """A client of the chosen server; it comes back by itself when the link is lost. Raises within `where.timeout`.
 
-    `ping`: seconds of silence after which to ask whether the server is still there, when sooner than usual.
+    `limits` are those of `Limits` that are to be others than usual.
     """
     async with AsyncExitStack() as stack:
-        yield await open_client(stack, choose(where), where.timeout, ping=ping)
+        yield await open_client(stack, choose(where), where.timeout, **limits)
 
 
-async def open_client(stack: AsyncExitStack, target: Target, timeout: float, *, ping: float | None = None) -> "Client":
+async def open_client(stack: AsyncExitStack, target: Target, timeout: float, **limits: Any) -> "Client":
     """A client of this target, closed by `stack`."""
     import asyncio
 
     from tieline.client import connect
-    from tieline.limits import DEFAULT, Limits
-
-    limits = DEFAULT if ping is None else Limits(ping=ping)
+    from tieline.limits import Limits
 
     try:
         async with asyncio.timeout(timeout):
             return await stack.enter_async_context(
-                connect(target.address, limits=limits, **_credential(target.profile))
+                connect(target.address, limits=Limits(**limits), **_credential(target.profile))
             )
     except TimeoutError:
         raise DialFailed(_shown(target.address), f"no answer within {timeout:g} s") from None

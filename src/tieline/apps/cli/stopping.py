@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM of a server: the first lets it drain, the second ends it where it stands."""
+"""Ctrl-C and SIGTERM: of a server the first lets it drain and the second ends it where it stands."""
 
 import asyncio
 import os
@@ -28,3 +28,15 @@ def stop_signals(stopping: Callable[[], object]) -> Iterator[asyncio.Event]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def interrupts(first: Callable[[], object], second: Callable[[], object]) -> Iterator[None]:
+    """What the first Ctrl-C does, and every one after it; other signals end the process as ever."""
+    loop = asyncio.get_running_loop()
+    actions = [second, first]
+    loop.add_signal_handler(signal.SIGINT, lambda: (actions.pop() if len(actions) > 1 else second)())
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -6,7 +6,8 @@ Everything runs as the system user that this program runs as.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from tieline.limits import Limits
 from tieline.processes.spawner import Spawner
@@ -14,6 +15,7 @@ from tieline.rpc.handlers import Handlers
 from tieline.services.shell.commands import Commands
 from tieline.services.shell.house import OWN, House
 from tieline.services.shell.records import Audit, NoAudit, NoRules, Rules
+from tieline.services.shell.sessions import Sessions
 
 __all__ = ["Shell", "serving"]
 
@@ -21,9 +23,8 @@ __all__ = ["Shell", "serving"]
 class Shell:
     """What a machine runs for others."""
 
-    def __init__(self, house: House, commands: Commands) -> None:
+    def __init__(self, house: House) -> None:
         self._house = house
-        self._commands = commands
 
     def end(self, account: str, device: str | None = None) -> None:
         """An account, or one device of it, may not do this any more: all it has here is gone within a second."""
@@ -44,14 +45,21 @@ async def serving(
     name: str = OWN,
     runs: bool = True,
     sessions: bool = True,
+    recordings: Path | None = None,
 ) -> AsyncIterator[Shell]:
     """Offer shell.* among these handlers. Leaving ends all that runs, and waits for it.
 
     `name` is what rules call this machine. Without `runs` or without `sessions` there are no such methods.
+    `recordings` is the folder for sessions that are recorded.
     """
     house = House(limits, rules or NoRules(), audit or NoAudit(), name)
-    async with Spawner() as spawner:
-        commands = Commands(house, spawner)
+    async with AsyncExitStack() as stack:
+        spawner = await stack.enter_async_context(Spawner())
         if runs:
-            commands.install(handlers)
-        yield Shell(house, commands)
+            Commands(house, spawner).install(handlers)
+        if sessions:
+            terminals = Sessions(house, spawner, recordings)
+            stack.push_async_callback(terminals.close)
+            stack.push_async_callback(spawner.end_all)
+            terminals.install(handlers)
+        yield Shell(house)

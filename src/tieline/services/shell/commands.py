@@ -4,7 +4,6 @@ A caller picks an id, and opens shell.run and shell.errors in one write: two str
 """
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -93,7 +92,7 @@ class Commands:
     ) -> Running:
         self._house.check_size(argv, env)
         variables = self._house.environment(env)
-        folder = os.path.join(variables["HOME"], os.path.expanduser(cwd)) if cwd else variables["HOME"]
+        folder = self._house.folder(cwd, variables)
         path = await self._house.program(who, argv[0], folder, variables["PATH"])
         mark = self._house.enter(who)
         try:

@@ -45,6 +45,11 @@ class House:
         check(given)
         return {**self._own, **given}
 
+    def folder(self, cwd: str, environment: Mapping[str, str]) -> str:
+        """Where a command starts: below the home folder, unless its caller says otherwise."""
+        home = environment["HOME"]
+        return os.path.join(home, os.path.expanduser(cwd)) if cwd else home
+
     def check_size(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Raises InvalidArgument, LimitExceeded."""
         if not argv or not argv[0]:
@@ -83,6 +88,11 @@ class House:
     def __len__(self) -> int:
         """Commands of which something is left."""
         return len(self._here)
+
+    def hang_up(self) -> Steps:
+        """How a session is ended."""
+        grace = self.limits.command_grace
+        return (0.0, signal.SIGHUP), (grace / 2, signal.SIGTERM), (grace, signal.SIGKILL)
 
     def patience(self) -> Steps:
         """How a command is ended that nobody waits for."""

@@ -17,7 +17,7 @@ TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """How a command ended; the last item of its stream."""
 
     code: int
@@ -104,7 +104,7 @@ class Running:
         code = await asyncio.shield(self.process.exited)
         await asyncio.shield(self._errors_done)
         self._complete = True
-        yield Ended(code) if code >= 0 else Ended(128 - code, signal.Signals(-code).name)
+        yield ended(code)
 
     async def errors(self) -> AsyncIterator[Any]:
         """What it writes as errors. Raises NotFound when that is taken already, or goes the way of its output."""
@@ -140,6 +140,11 @@ class Running:
     def out(self) -> int:
         """Bytes of output so far."""
         return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
+
+
+def ended(code: int) -> Ended:
+    """From an exit code that is below zero for signals."""
+    return Ended(code) if code >= 0 else Ended(128 - code, signal.Signals(-code).name)
 
 
 def refusal(error: OSError) -> CallError:

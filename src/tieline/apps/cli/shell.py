@@ -1,0 +1,52 @@
+"""`tieline shell`: a terminal on another machine, which outlives the connection."""
+
+import sys
+
+import click
+
+from tieline.errors import ConfigError
+
+from .commands import examples
+from .options import Where, place_options
+from .session import run as run_loop
+
+
+@click.command(
+    epilog=examples(
+        "tieline shell",
+        "tieline shell -- htop",
+        "tieline sessions; tieline shell --attach ID     back to one of them, from any of your machines",
+        "tieline shell --attach ID --watch               look on, when its owner shares it",
+    ),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[[--] COMMAND [ARGUMENT]...]")
+@click.option("--on", "target", default="", metavar="MACHINE", help="Another machine than the server's own.")
+@click.option("--attach", "id", metavar="ID", help="Go on with a session that is there already.")
+@click.option("--watch", is_flag=True, help="Look on only, with --attach.")
+@click.option("--share", is_flag=True, help="Let others who may use a shell look on.")
+@click.option("--record", is_flag=True, help="Keep a recording (asciicast) in the server's data folder.")
+@click.option("--cwd", default="", metavar="DIR", help="Start in this folder, instead of the home folder.")
+@place_options
+def shell(
+    where: Where,
+    command: tuple[str, ...],
+    target: str,
+    id: str | None,
+    watch: bool,
+    share: bool,
+    record: bool,
+    cwd: str,
+) -> int:
+    """A terminal there.
+
+    Without COMMAND it is a login shell. The session goes on when the connection is lost, and this command comes back to
+    it by itself. At the beginning of a line, ~. leaves it (it then waits for --attach), ~? tells what else there is.
+    """
+    from .terminal_session import Wanted, at_terminal
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("tieline shell", "this needs a terminal on both ends; without one, use `tieline run`")
+    if watch and id is None:
+        raise click.UsageError("--watch goes with --attach ID")
+    return run_loop(at_terminal(where, Wanted(list(command), target, id, watch, share, record, cwd)))
