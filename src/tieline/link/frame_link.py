@@ -77,6 +77,14 @@ class FrameLink:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
+    def send_events(self, frames: bytes) -> None:
+        """Whole EVENT frames, encoded once for all subscribers: now, behind what waits to be sent."""
+        if self.session.has_output:
+            self.session.send_events(frames)
+            self.flush()
+        else:
+            self._write(frames)
+
     def close(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
         """Tell the peer why, send what waits, and close. The owner hears `ended` afterwards."""
         if self.ended_with is None and self._reason is None:

@@ -23,7 +23,7 @@ from tieline.wire.messages import GoAway
 from tieline.wire.session import Event
 
 log = logging.getLogger("tieline.calls")
-_RESULT, _CALL = int(Kind.RESULT), int(Kind.CALL)
+_RESULT, _CALL, _ITEM = int(Kind.RESULT), int(Kind.CALL), int(Kind.ITEM)
 
 
 class Peer(Caller):
@@ -140,6 +140,8 @@ class Peer(Caller):
                 self._answered(channel, content)
             elif kind == _CALL:
                 self._work.called(channel, content)  # type: ignore[arg-type, union-attr]
+            elif kind == _ITEM:
+                self._item(channel, content)
             else:
                 _REST[kind](self, channel, content)
 
@@ -191,7 +193,6 @@ class Peer(Caller):
 
 _REST: dict[int, Callable[[Any, int, Any], None]] = {
     Kind.ERROR: Peer._failed,
-    Kind.ITEM: Peer._item,
     Kind.DATA: Peer._data,
     Kind.END: Peer._finished,
     Kind.CREDIT: Peer._credited,
