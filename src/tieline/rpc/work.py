@@ -126,7 +126,9 @@ class Work:
             raise Unavailable("this side is closing and takes no new calls; try again in a moment")
         if len(self._running) >= peer.limits.calls:
             raise Overloaded(f"{len(self._running)} calls are open on this link; finish some first")
-        stream = self._open_stream(channel, handler, call)
+        stream = None
+        if handler.stream_name is not None or call.streaming:
+            stream = self._open_stream(channel, handler, call)
         if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)
         else:
@@ -189,11 +191,9 @@ class Work:
         if self._peer.link is self._link:
             self._peer.let_go(channel)
 
-    def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
+    def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any]:
         if handler.stream_name is None:
-            if call.streaming:
-                raise InvalidArgument(f"{handler.name}: none of its parameters is a stream")
-            return None
+            raise InvalidArgument(f"{handler.name}: none of its parameters is a stream")
         stream = self._peer.open_stream(channel, handler.name, handler.stream_item)
         if not call.streaming:
             stream.finish()
