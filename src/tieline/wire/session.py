@@ -254,7 +254,7 @@ class Session:
         return self._flow(channel).credit if channel in self._channels else 0
 
     def consumed(self, channel: int, size: int, elements: int = 1) -> bool:
-        """Elements of the peer's stream, `size` bytes in all, were used up. True when that sent CREDIT (half a window)."""
+        """Elements of the peer's stream, `size` bytes in all, were used. True when that sent CREDIT (half a window)."""
         if channel not in self._channels:
             return False
         grant = self._flow(channel).consumed(size, elements)
