@@ -24,6 +24,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1024
     "Calls one peer may have open at once; one more is answered `overloaded`."
 
+    answers: int = 16 * MiB
+    "Bytes. Finished answers that wait on a link whose peer does not read; one more is `overloaded` instead."
+
     topics: int = 256
     "Topics one link may be subscribed to."
 

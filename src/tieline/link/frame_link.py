@@ -38,12 +38,12 @@ class FrameLink:
         "_held",
         "_limits",
         "_loop",
-        "_owed",
         "_reading",
         "_reason",
         "_timer",
         "_unsent",
         "ended_with",
+        "owed",
         "owner",
         "session",
         "stream",
@@ -59,7 +59,8 @@ class FrameLink:
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
-        self._owed = 0  # bytes of answers written while the peer does not read
+        self.owed = 0
+        "Bytes written while the peer does not read."
         self._unsent = 0  # bytes not sent when the clock last looked
         self._held: list[Event] = []  # events of a peer that must read its answers first
         self._reading = True
@@ -151,7 +152,7 @@ class FrameLink:
 
     def writable(self, yes: bool) -> None:
         if yes:
-            self._owed = 0
+            self.owed = 0
             if not self._reading:
                 self._reading = True
                 self.stream.resume_reading()
@@ -200,8 +201,8 @@ class FrameLink:
             self.close(self.session.goodbye.reason)
 
     def _hold_back(self, size: int) -> None:
-        self._owed += size
-        if self._owed > self._limits.send_buffer and self._reading:
+        self.owed += size
+        if self.owed > self._limits.send_buffer and self._reading:
             self._reading = False
             self.stream.pause_reading()
 

@@ -27,6 +27,7 @@ from tieline.errors import (
     Unavailable,
     UnknownFault,
 )
+from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.rpc.handlers import Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_LARGE = 4 * KiB
+"Bytes. Smaller answers are not worth looking at: no more of them than `Limits.calls` can wait."
 _FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -162,13 +165,12 @@ class Work:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
-                value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
-                self._session.send(_RESULT, channel, _encode(value))
+                self._answer(channel, await asyncio.to_thread(handler.invoke, arguments, peer, stream))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                self._session.send(_RESULT, channel, _encode(value))
+                self._answer(channel, value)
             self._link.flush_soon()
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
@@ -179,12 +181,24 @@ class Work:
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
         try:
-            self._session.send(_RESULT, channel, _encode(done.result()))
+            self._answer(channel, done.result())
             self._link.flush_soon()
         except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
         except Exception as error:
             self.fail(channel, method, error)
+
+    def _answer(self, channel: int, value: Any) -> None:
+        """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here."""
+        payload = _encode(value)
+        size = len(payload)
+        if size > _LARGE:
+            self._link.flush()  # only then it is known what the peer has not read
+            if (owed := self._link.owed) + size > self._peer.limits.answers:
+                raise Overloaded(
+                    f"done, but the answer was thrown away: {owed:,} bytes wait to be read; read them first"
+                )
+        self._session.send(_RESULT, channel, payload)
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
