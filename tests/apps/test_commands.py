@@ -267,6 +267,7 @@ def test_methods_are_listed_with_their_types(server: Serving, owner: Person) -> 
 
 
 def test_status_shows_each_link(server: Serving, people: People, owner: Person) -> None:
+    assert owner.out("status").splitlines()[0].endswith(", 1 link")
     ada = joined(people, owner, "ada")
     following = ada.start("tail", "lobby", "-f")
     while "ada" not in (shown := owner.out("status")):
