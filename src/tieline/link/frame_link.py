@@ -80,11 +80,13 @@ class FrameLink:
 
     def send_events(self, frames: bytes) -> None:
         """Whole EVENT frames, encoded once for all subscribers: now, behind what waits to be sent."""
-        if self.session.has_output:
-            self.session.send_events(frames)
-            self.flush()
-        else:
-            self._write(frames)
+        session, stream = self.session, self.stream
+        if session.has_output:
+            session.send_events(frames)
+            frames = session.take()
+        stream.write(frames)
+        if stream.paused:
+            self._hold_back(len(frames))
 
     def close(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
         """Tell the peer why, send what waits, and close. The owner hears `ended` afterwards."""
