@@ -6,6 +6,7 @@ traceback. Bytes of files go around the codec: see `bulk`.
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from typing import Any, BinaryIO, NoReturn, Self
 
 from tieline.errors import ConfigError, LimitExceeded, ProtocolError, TielineError
@@ -19,6 +20,7 @@ from tieline.wire.inbox import MORE
 _AT_ONCE = 64 * KiB  # of messages gathered in one tick before they are handed on
 _TURN = 256  # messages one talk may take before the others get their turn
 _SLACK = 64  # bytes that a codec may need beside those of the message
+_STOP = object()  # for a default: end an `async for`
 
 
 class Link(Wiring):
@@ -33,47 +35,19 @@ class Link(Wiring):
         self._turn = 0
         self.codec = Raw() if codec is None else codec
 
-    async def receive(self, default: Any = None) -> Any:
+    def receive(self, default: Any = None) -> Coroutine[Any, Any, Any]:
         """The next message; `default` when the peer is gone, and `link.end` says why. Cancelling loses nothing.
 
         A JSON null is None too: use `async for`, or a default of your own, where that matters. Raises ProtocolError
         or LimitExceeded, which end the link, for bytes that are no message.
         """
-        inbox = self._inbox
-        if inbox._data:
-            if self._turn == _TURN:
-                await self._let_others()
-            self._turn += 1
-            try:
-                message = self._decode(inbox)
-            except Exception as error:
-                self._refuse(error)
-            if message is not MORE:
-                return message
-        message = await self._next()
-        if message is MORE:
-            return default
-        return message
+        return self._next(default)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
-        inbox = self._inbox
-        if inbox._data:
-            if self._turn == _TURN:
-                await self._let_others()
-            self._turn += 1
-            try:
-                message = self._decode(inbox)
-            except Exception as error:
-                self._refuse(error)
-            if message is not MORE:
-                return message
-        message = await self._next()
-        if message is MORE:
-            raise StopAsyncIteration
-        return message
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        return self._next(_STOP)
 
     async def receive_exactly(self, size: int) -> bytes:
         """The next `size` bytes, whatever the codec. Raises LinkClosed when the peer is gone before they are here."""
@@ -193,11 +167,21 @@ class Link(Wiring):
 
     # -- small things --------------------------------------------------------------------------------------------
 
-    async def _next(self) -> Any:
-        """Wait for the next message; MORE at the end."""
+    async def _next(self, default: Any) -> Any:
+        """The next message, waited for if need be. The one coroutine of every way to receive: each costs its share."""
         inbox = self._inbox
+        if inbox._data:
+            if self._turn == _TURN:
+                await self._let_others()
+            self._turn += 1
+            try:
+                message = self._decode(inbox)
+            except Exception as error:
+                self._refuse(error)
+            if message is not MORE:
+                return message
         while not inbox.ended:
-            if len(inbox._data) > self._bound and len(inbox) > self._bound:
+            if inbox._data and len(inbox) > self._bound:
                 self._refuse(LimitExceeded(f"message for {self._codec!r}", got=len(inbox), limit=self._bound))
             await self._arrival()
             self._turn = 0
@@ -209,7 +193,9 @@ class Link(Wiring):
                 self._alone = not inbox._data
                 return message
         self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._codec!r} had come" if inbox else "")
-        return MORE
+        if default is _STOP:
+            raise StopAsyncIteration
+        return default
 
     async def _turn_to_send(self) -> None:
         while self._sending_file:

@@ -61,7 +61,7 @@ class Lines:
                 return MORE
             line = inbox.exactly(len(inbox))
             assert line is not MORE
-        if line.endswith(b"\r") and self._end == b"\n":
+        if line[-1:] == b"\r" and self._end == b"\n":
             line = line[:-1]
         try:
             return line.decode() if self._plain else line.decode(self.encoding, self.errors)

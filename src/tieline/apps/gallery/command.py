@@ -41,12 +41,10 @@ class Commands:
                     output.write((await program).encode(errors="replace"))
                     size = output.seek(0, os.SEEK_END)
                     await link.send(str(size).encode())
-                    if await heard is None:
-                        return
-                    await link.send_file(output, 0, size)
+                    if await heard is not None:
+                        await link.send_file(output, 0, size)
                 finally:
-                    program.cancel()
-                    heard.cancel()
+                    program.cancel(), heard.cancel()
                     await asyncio.wait((program, heard))
 
     async def run(self, line: bytes, output: BinaryIO) -> str:
