@@ -40,6 +40,7 @@ from tieline.version import __version__
 from tieline.wire.moves import Side
 
 if TYPE_CHECKING:
+    from tieline.files import Files
     from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.client")
@@ -76,8 +77,18 @@ class Client(Peer):
         self._redialling: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._up_since = 0.0
+        self._files: Files | None = None
         self.on_link: Callable[[str], None] | None = None
         "Called with a sentence when the link is lost or back; for those who want to say so to a person."
+
+    @property
+    def files(self) -> "Files":
+        """Files of the server: `put`, `get`, `list`, `open`."""
+        if self._files is None:
+            from tieline.files import Files  # most who connect move no files, and start faster without
+
+            self._files = Files(self)
+        return self._files
 
     async def open(self) -> None:
         """The first link. Raises what went wrong: DialFailed, PinMismatch, LoginError."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
-from .setting_kinds import ADDRESSES, PATH, SWITCH, TEXT, Kind, one_of
+from .setting_kinds import ADDRESSES, PATH, SIZE, SWITCH, TEXT, Kind, one_of
 
 ENVIRONMENT_PREFIX = "TIELINE_"
 FILE_NAME = "tieline.toml"
@@ -106,6 +106,16 @@ class Config:
     guests: bool = field(
         default=False,
         metadata=_notes(SWITCH, "Let people in without an account, to chat under a guest name and nothing else."),
+    )
+    files_quota: int = field(
+        default=0,
+        metadata=_notes(SIZE, "How much the files of one account may take.", "SIZE", default_text="no bound"),
+    )
+    files_space: int = field(
+        default=0,
+        metadata=_notes(
+            SIZE, "How much all files together may take.", "SIZE", default_text="what the disk has, but for 64 MiB"
+        ),
     )
     log_level: str = field(
         default="info",

@@ -147,5 +147,41 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     command_grace: float = 3.0
     "Seconds. Between interrupting a command that nobody waits for and killing all it started; it is asked twice."
 
+    path: int = 4096
+    "Bytes. Longest path of a file, UTF-8; longer ones cannot be opened on most systems."
+
+    path_part: int = 255
+    "Bytes. Longest name of a file or folder, UTF-8; file systems take no longer one."
+
+    path_depth: int = 64
+    "Folders within one another at most; a walk through a tree holds as many."
+
+    listing: int = 1000
+    "Entries in one page of a folder's listing at most, so that it fits a frame."
+
+    folder_entries: int = 200_000
+    "Entries one folder takes; their names are held in memory while files are put into it, to find clashes."
+
+    lanes: int = 64
+    "Lanes (connections for files) served at once, a thread each; one more is `overloaded`."
+
+    lanes_per_account: int = 16
+    "The same for one account, so that nobody takes them all."
+
+    lane_token: float = 30.0
+    "Seconds. A token for a lane is good once, for so long."
+
+    lane_idle: float = 60.0
+    "Seconds. A lane on which nothing new comes for so long is cut."
+
+    lane_progress: float = 60.0
+    "Seconds. A message or piece of a file (256 KiB) that was begun must be here or gone in that time."
+
+    lane_commit: float = 600.0
+    "Seconds. What the other side of a lane may take to say that files are kept: a disk with much to write is slow."
+
+    staging_age: float = 604_800.0
+    "Seconds. What came of an interrupted upload is kept so long for whoever goes on with it."
+
 
 DEFAULT = Limits()

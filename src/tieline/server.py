@@ -17,6 +17,7 @@ import asyncio
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,13 +26,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieline.doors.http import HttpDoor
+from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
+from tieline.lanes.server import LaneServer
+from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import DEFAULT, Limits
 from tieline.link.listener import Listener, Routes, listen
 from tieline.login.accounts import Accounts
 from tieline.login.identity import Identity, Via
 from tieline.login.server import ServerLogin
+from tieline.login.tokens import Tokens
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
@@ -42,9 +47,17 @@ from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 from tieline.services import accounts as account_service
 from tieline.services import chat, clock, datagram, echo, shell
+from tieline.services import files as file_service
 from tieline.services import machines as machine_service
 from tieline.services import server as server_service
+from tieline.services import tokens as token_service
+from tieline.services.files import lane_methods
+from tieline.services.files.spaces import Spaces
+from tieline.services.files.transfers import Transfers
+from tieline.services.files.uploads import Uploads
 from tieline.services.shell.book import Book
+from tieline.store.files.quota import Quota
+from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -62,7 +75,8 @@ class Server:
     `data` is a folder, or ":memory:" for a server that forgets. `guests` lets callers in who prove nothing, with the
     scope `chat` and the methods that need none. `cert` and `key` are PEM files; without them a self-signed
     certificate is made at the first start. `allow_plain` serves plain text to other machines too. `allow_shell` lets
-    accounts with the scope `shell` run commands here, as the user this runs as.
+    accounts with the scope `shell` run commands here, as the user this runs as. `files_quota` and `files_space` bound
+    what the files of each account, and of all, may take (bytes, 0 for no bound).
     """
 
     def __init__(
@@ -75,6 +89,8 @@ class Server:
         allow_shell: bool = False,
         cert: Path | None = None,
         key: Path | None = None,
+        files_quota: int = 0,
+        files_space: int = 0,
         limits: Limits = DEFAULT,
     ) -> None:
         self.name = name or socket.gethostname().partition(".")[0] or "tieline"
@@ -87,12 +103,15 @@ class Server:
         "Where it can be reached, while it serves."
         self.certificate: ServerCertificate
         self.accounts: Accounts
+        self.tokens: Tokens
+        self.files: file_service.Files
         self._data = None if str(data) == ":memory:" else Path(data)
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
         self._allow_shell = allow_shell
         self._shell: shell.Shell | None = None
         self._cert, self._key = cert, key
+        self._files_quota, self._files_space = files_quota, files_space
         self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
 
@@ -156,7 +175,10 @@ class Server:
         store = await stack.enter_async_context(SqliteStore(self._data or ":memory:", limits=self.limits))
         self.certificate = await asyncio.to_thread(self._load_certificate)
         self.accounts = Accounts(store)
+        self.tokens = Tokens(store, self.accounts.gate)
         await self.accounts.start()
+        self.files = await self._start_files(store, stack)
+        self.transfers = await self._start_transfers(store, stack)
         self._install_services(store)
         self._machines = machine_service.Machines(self.switchboard, store, self.limits)
         machine_service.install(self.handlers, self._machines)
@@ -175,6 +197,7 @@ class Server:
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
         self._http = HttpDoor(self.name)
+        HttpFiles(self.files, Uploads(self.files, self.transfers), self.tokens).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
 
@@ -200,12 +223,45 @@ class Server:
         echo.install(self.handlers)
         clock.install(self.handlers)
         account_service.install(self.handlers, self.accounts, self._cut, self.invite)
+        token_service.install(self.handlers, self.tokens, self._cut)
         chat.install(self.handlers, self.topics, store, self.limits)
+        file_service.install(self.handlers, self.files)
         server_service.install(self.handlers, self.links, self.name)
 
-    def _cut(self, account: str, device: str | None) -> int:
+    async def _start_files(self, store: SqliteStore, stack: AsyncExitStack) -> file_service.Files:
+        async def accounts() -> list[str]:
+            return [account.name for account in await store.accounts() if account.revoked is None]
+
+        if self._data is None:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieline-")))
+        else:
+            root = self._data
+        try:
+            tree = await asyncio.to_thread(Tree, root / "files", limits=self.limits)
+        except OSError as error:
+            raise ConfigError("data", f"the folder {root / 'files'} cannot be used: {error.strerror}") from error
+        stack.callback(tree.close)
+        quota = Quota(self._files_quota, self._files_space, lambda: tree.space().free)
+        files = file_service.Files(tree, store, Spaces(accounts, self.limits), quota, limits=self.limits)
+        stack.push_async_callback(files.close)
+        await files.start()
+        return files
+
+    async def _start_transfers(self, store: SqliteStore, stack: AsyncExitStack) -> Transfers:
+        transfers = Transfers(self.files, store, limits=self.limits)
+        stack.callback(transfers.close)
+        await asyncio.to_thread(transfers.start)
+        tokens = LaneTokens(self.limits)
+        self.lanes = LaneServer(self.certificate.context(), tokens, transfers.serve, self.limits)
+        stack.push_async_callback(self.lanes.close, 0.0)
+        lane_methods.install(self.handlers, tokens)
+        return transfers
+
+    def _cut(self, account: str, device: str | None = None) -> int:
+        """End whatever an account, or one of its devices or tokens, has going on here."""
         self._machines.revised()
         self.switchboard.revoked(account, device)
+        self.lanes.cut(account, device)
         count = self.links.cut(account, device)
         if self._shell is not None:
             self._shell.end(account, device)
@@ -221,7 +277,12 @@ class Server:
 
     async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
         sockets = await listen(address)
-        routes = Routes(native=self._reception.native, http=self._http.protocol, lines=self._lines.protocol)
+        routes = Routes(
+            native=self._reception.native,
+            http=self._http.protocol,
+            lines=self._lines.protocol,
+            lane=self.lanes.take,
+        )
         listener = Listener(
             sockets,
             routes,
@@ -258,4 +319,6 @@ class Server:
         """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
         await asyncio.gather(*(listener.close() for listener in self._listeners))
         await self._lines.close()
-        await self.links.drain("the server is closing", self.limits.drain)
+        await asyncio.gather(
+            self.links.drain("the server is closing", self.limits.drain), self.lanes.close(self.limits.drain)
+        )

@@ -1,5 +1,6 @@
 """What values settings may have, and how to read them from text and from TOML. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,22 @@ def _switch(value: Any, folder: Path) -> bool:
     return _SWITCH[value.lower()]
 
 
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+def _size(value: Any, folder: Path) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = (
+        re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
+        if isinstance(value, str)
+        else None
+    )
+    if found is None:
+        raise ValueError
+    return int(float(found[1]) * (1 << _UNITS[found[2]]))
+
+
 def _addresses(value: Any, folder: Path) -> tuple[str, ...]:
     from .transports.address import parse
 
@@ -68,6 +85,7 @@ def one_of(*choices: str) -> Kind:
 
 TEXT = Kind("text that is not empty", _text)
 PATH = Kind("a path; in a file, relative to that file's folder", _path)
+SIZE = Kind("bytes, or with a unit of 1024: 500M, 20G, 1.5T; 0 for no bound", _size)
 SWITCH = Kind("true or false", _switch, switch=True)
 ADDRESSES = Kind(
     "addresses like :7788, host:port, [::1]:7788, tcp://…, tls://… or unix:/path; several in the environment are "

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType, UnionType
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from tieline import client as asynchronous
 from tieline import loop_thread
@@ -29,6 +29,9 @@ from tieline.sync_datagrams import BlockingDatagrams, datagrams
 from tieline.sync_link import BlockingLink, dial
 from tieline.transports.address import Address
 from tieline.wire.messages import Event
+
+if TYPE_CHECKING:
+    from tieline.sync_files import BlockingFiles
 
 __all__ = ["BlockingDatagrams", "BlockingLink", "Client", "Events", "Items", "connect", "datagrams", "dial"]
 
@@ -173,6 +176,13 @@ class Client:
     def withdraw(self) -> None:
         """Let nobody call anything here any more; what is open goes on."""
         self._thread.run(self._client.withdraw())
+
+    @property
+    def files(self) -> "BlockingFiles":
+        """Files of the server: `put`, `get`, `list`, `open`."""
+        from tieline.sync_files import BlockingFiles  # most who connect move no files, and start faster without
+
+        return BlockingFiles(self._thread, lambda: self._client.files)
 
     def close(self, reason: str = "closed by this side") -> None:
         """Say goodbye and do not come back; leaving the `with` block does it too."""

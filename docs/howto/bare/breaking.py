@@ -42,6 +42,12 @@ class Bare:
         self.process.stdin.write(text)
         self.process.stdin.flush()
 
+    def noticed(self, error: str) -> None:
+        """Waits until it has complained of this."""
+        assert self.process.stderr is not None
+        while error not in self.process.stderr.readline():
+            assert self.process.poll() is None
+
     def last_words(self) -> str:
         """How it ended."""
         _, complaint = self.process.communicate(timeout=20)
@@ -220,6 +226,7 @@ def groupchat() -> None:
         ada.send(b"hello")
         heard(ada)
         crash(ada)
+        server.noticed("ConnectionResetError")
         with call(server) as bob:
             bob.send(b"hello")
             print("ada's machine has crashed; bob says hello and, as everybody from now on, hears", heard(bob))

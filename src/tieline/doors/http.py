@@ -44,6 +44,8 @@ class Opening(Protocol):
     """What is needed of a connection whose caller is not known yet."""
 
     tls: bool
+    host: str
+    loopback: bool
 
     def done(self) -> None: ...
 
@@ -166,6 +168,9 @@ def _load_page() -> tuple[Template, str]:
 # Not request.host: without the header that looks up this machine's full name, which may block.
 def _host_of(request: web.Request) -> str:
     """The Host header without its port; empty when there is none (HTTP/1.0)."""
+    # RFC 9112, 3.2.2: a request line with a whole URL goes before the header.
+    if request._message.url.absolute:
+        return request._message.url.host or ""
     host = request.headers.get("Host", "")
     if host.startswith("["):
         return host[1:].partition("]")[0]

@@ -108,7 +108,7 @@ class Visitor:
         stream.limit_reads(self._limits.login_frame)
         self._talk = self._begin(self)
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         if self.parted:
             return
         typed = self.telnet.strip(bytes(data))

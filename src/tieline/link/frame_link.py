@@ -71,9 +71,7 @@ class FrameLink:
         """Write everything the session has to say, in one piece."""
         data = self.session.take()
         if data:
-            self.stream.write(data)
-            if self.stream.paused:
-                self._hold_back(len(data))
+            self._write(data)
 
     def flush_soon(self) -> None:
         """Flush at the end of this tick, together with what else is sent in it."""
@@ -104,11 +102,12 @@ class FrameLink:
         self._rearm(self.session.deadline())
         self.flush_soon()
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         if self._reason is not None:
             return  # closing: nothing more is taken
         try:
-            events = self.session.receive(data if len(data) >= _MUCH else bytes(data), self._loop.time())
+            session = self.session
+            events = session.receive(data if len(data) >= _MUCH else bytes(data), self._loop.time())
             if self._held or len(events) > _BATCH:
                 self._held += events
                 self._deal()
@@ -117,8 +116,10 @@ class FrameLink:
         except Exception as error:
             self._refuse(error)
             return
-        self.flush()
-        if self.session.goodbye is not None:
+        answers = session.take()
+        if answers:
+            self._write(answers)
+        if session.goodbye is not None:
             self._hang_up_when_done()
 
     def finished(self) -> None:
@@ -159,6 +160,12 @@ class FrameLink:
         )
 
     # -- small things --------------------------------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        stream = self.stream
+        stream.write(data)
+        if stream.paused:
+            self._hold_back(len(data))
 
     def _flush(self) -> None:
         self._flushing = False

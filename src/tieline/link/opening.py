@@ -17,8 +17,9 @@ from tieline.errors import PlainRefused
 from tieline.limits import Limits
 from tieline.link.accepted import AcceptedSocket
 from tieline.link.handover import ByAlpn, Farewell, FirstWords
-from tieline.transports.caller import PEEK, Caller, caller_of
-from tieline.transports.tls import HTTP, NATIVE, SHUTDOWN_TIMEOUT
+from tieline.transports.caller import Caller, caller_of
+from tieline.transports.hello import PEEK, asks_for
+from tieline.transports.tls import HTTP, LANE, NATIVE, SHUTDOWN_TIMEOUT
 
 log = logging.getLogger("tieline.listener")
 
@@ -33,6 +34,8 @@ _PLAIN_HTTP = (
 _USE_HTTPS = "This server takes plain HTTP only from its own machine. Use https:// with the same host and port.\n"
 _SSH = "This is a Tieline server, which does not speak SSH; use the tieline program.\r\n"
 _NAME_IT = "a native caller must name tieline/1 in its TLS hello (ALPN)\r\n"
+_HELLO_PAUSE = 0.02
+"Seconds until a TLS hello that came in part is looked at again, then twice as long, and so on."
 _NO_TLS_ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # RFC 8446, 6: a fatal handshake_failure
 
 
@@ -45,6 +48,8 @@ class Routes(msgspec.Struct, frozen=True):
     native: "Callable[[Opening], asyncio.BaseProtocol]"
     http: "Callable[[Opening], asyncio.BaseProtocol]"
     lines: "Callable[[Opening], asyncio.BaseProtocol]"
+    lane: Callable[[socket.socket, bool], None] | None = None
+    "Takes the socket itself, nothing of it read, and whether TLS is spoken there. None: this server has no lanes."
 
 
 class House(msgspec.Struct, frozen=True):
@@ -165,11 +170,25 @@ class Opening:
         except OSError:
             return b""
 
-    def _decide(self, first: bytes) -> None:
-        if first:
-            self._route(caller_of(first))
-        else:  # gone before saying anything
+    def _decide(self, first: bytes, pause: float = _HELLO_PAUSE) -> None:
+        if not first:  # gone before saying anything
             self.drop()
+            return
+        caller = caller_of(first)
+        if caller is Caller.TLS and self._house.tls is not None and self._house.routes.lane is not None:
+            asked = asks_for(first)
+            if asked is None:
+                self.allow(self._deadline - self._loop.time())
+                self._loop.call_later(pause, self._look_again, 2 * pause)
+                return
+            if LANE in asked:
+                self._to_lane(tls=True)
+                return
+        self._route(caller)
+
+    def _look_again(self, pause: float) -> None:
+        if self.stage is Stage.SNIFFING:
+            self._decide(self._peek() or b"", pause)
 
     def _greet(self) -> None:
         self._loop.remove_reader(self._sock)
@@ -184,6 +203,10 @@ class Opening:
     def _route(self, caller: Caller) -> None:
         self.tls = caller is Caller.TLS
         self.allow(self._deadline - self._loop.time())
+        plain_is_fine = self.loopback or self._house.allow_plain
+        if caller is Caller.LANE and plain_is_fine and self._house.routes.lane is not None:
+            self._to_lane(tls=False)
+            return
         try:
             protocol = self._by_caller(caller)
         except Exception:
@@ -191,6 +214,12 @@ class Opening:
             self.drop()
             return
         self._give(protocol)
+
+    def _to_lane(self, *, tls: bool) -> None:
+        """The socket goes to a thread of its own, and is no connection of the listener's any more."""
+        assert self._house.routes.lane is not None
+        sock = socket.socket(fileno=self._sock.detach())
+        self._house.routes.lane(sock, tls)
 
     def _give(self, protocol: asyncio.BaseProtocol) -> None:
         self.stage = Stage.HANDING_OVER
@@ -229,6 +258,8 @@ class Opening:
             return self._house.routes.http(self)
         if caller is Caller.NATIVE:
             return self._house.routes.native(self)
+        if caller is Caller.LANE:
+            return self._farewell("")
         self.allow(self._house.limits.person_login)
         return self._house.routes.lines(self)
 

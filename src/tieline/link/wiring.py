@@ -99,7 +99,7 @@ class Wiring:
             self.on_open()
             self.on_open = None
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         inbox = self._inbox
         if inbox.ended:
             return  # closed by this side: read and thrown away, since unread bytes would turn the close into a reset

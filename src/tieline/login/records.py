@@ -74,7 +74,7 @@ class AccountStore(Protocol):
         """Add the account, or replace what is stored under its name; its devices and tickets stay."""
 
     async def revoke_account(self, name: str, at: int) -> bool:
-        """Set `revoked`, delete its devices and tickets. False when there is none, or it is revoked already."""
+        """Set `revoked`, delete its devices, tickets and tokens. False when there is none, or it is revoked already."""
 
     async def device(self, account: str, name: str) -> Device | None: ...
 
@@ -82,10 +82,11 @@ class AccountStore(Protocol):
         """The account's devices by name."""
 
     async def put_device(self, device: Device) -> bool:
-        """Add or replace. False, and nothing done, when the account is not there or revoked."""
+        """Add or replace; tokens that one of its name made are deleted. False, and nothing done, when the account is
+        not there or revoked."""
 
     async def revoke_device(self, account: str, name: str) -> bool:
-        """Delete it. False when there was none."""
+        """Delete it, and the tokens it made. False when there was none."""
 
     async def add_ticket(self, ticket: Ticket) -> bool:
         """False, and nothing done, when the account is not there or revoked. Tickets that expired before

@@ -224,6 +224,13 @@ class Caller:
         if self._deadlines is not None:
             self._deadlines.remove(channel)
 
+    def let_go(self, channel: int) -> None:
+        """Work done here for a channel is over: neither its deadline nor its stream matters any more."""
+        if self._deadlines is not None:
+            self._deadlines.remove(channel)
+        if self._incoming:
+            self.drop_stream(channel)
+
     # -- what comes back -----------------------------------------------------------------------------------------
 
     def _answered(self, channel: int, content: Any) -> None:

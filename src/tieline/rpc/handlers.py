@@ -27,6 +27,7 @@ from tieline.wire.messages import UNREADABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z_][\w-]*([./][A-Za-z_][\w-]*)*")
+_values = msgspec.structs.astuple
 _STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
 
 
@@ -46,6 +47,7 @@ class Handler:
     __slots__ = (
         "_decode",
         "_kept_order",
+        "at_once",
         "doc",
         "function",
         "item",
@@ -75,6 +77,8 @@ class Handler:
         "A struct type with one field for each parameter that travels."
         self._decode = msgspec.msgpack.Decoder(self.params).decode
         self.way = self._find_way(thread)
+        self.at_once = self.way is Way.AT_ONCE and self.stream_name is None
+        "Nothing in it waits: it can be answered as it is called."
 
     def arguments(self, params: msgspec.Raw | bytes) -> msgspec.Struct:
         """The decoded parameters. Raises InvalidArgument that names the wrong one."""
@@ -87,12 +91,11 @@ class Handler:
 
     def invoke(self, arguments: msgspec.Struct, peer: Any, stream: Any) -> Any:
         """Call the function; `peer` and `stream` go where it wants them, if it does."""
-        values = msgspec.structs.astuple(arguments)
         if self._kept_order:
             if self.peer_name is None:
-                return self.function(*values)
-            return self.function(*values, **{self.peer_name: peer})
-        named = dict(zip(self.params.__struct_fields__, values, strict=True))
+                return self.function(*_values(arguments))
+            return self.function(*_values(arguments), **{self.peer_name: peer})
+        named = dict(zip(self.params.__struct_fields__, _values(arguments), strict=True))
         if self.peer_name is not None:
             named[self.peer_name] = peer
         if self.stream_name is not None:

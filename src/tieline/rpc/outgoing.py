@@ -14,6 +14,7 @@ from tieline.wire.frames import Kind
 
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
+_DATA, _ITEM = int(Kind.DATA), int(Kind.ITEM)
 _RAW = (bytes, bytearray, memoryview)
 _GATHER = 64 * KiB
 "Bytes written together at most: a source that never waits would otherwise pile up all its credit here."
@@ -87,7 +88,7 @@ class Outgoing:
             payload = bytes(item) if raw else _encode(item)
             if session.credit(channel) <= 0:
                 await self.credit(channel)
-            if not session.send(Kind.DATA if raw else Kind.ITEM, channel, payload):
+            if not session.send(_DATA if raw else _ITEM, channel, payload):
                 return
             gathered += len(payload)
             if gathered < _GATHER:

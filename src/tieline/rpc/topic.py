@@ -24,6 +24,7 @@ log = logging.getLogger("tieline.topics")
 Read = Callable[[int, int], Awaitable[list[tuple[int, Any]]]]
 "read(after, limit): the next events of the log behind a topic, as (position, value), at most `limit`"
 
+_EVENT = int(Kind.EVENT)
 _CHUNK = 256 * KiB
 "Bytes written to one subscriber at a time, so that one far behind does not hold up the loop."
 
@@ -111,7 +112,7 @@ class Topic:
         payload = encode(Event(self.name, following, value))
         if len(payload) > self._limits.frame:
             raise TooLarge(f"{self.name}: an event of {len(payload):,} bytes fits no frame ({self._limits.frame:,})")
-        encoded = frame(Kind.EVENT, 0, payload)
+        encoded = frame(_EVENT, 0, payload)
         self.position = following
         if self._latest:
             self._drop(len(self._tail))
@@ -258,7 +259,7 @@ class Topic:
         gathered: list[bytes] = []
         size = 0
         for position, value in entries:
-            gathered.append(frame(Kind.EVENT, 0, encode(Event(self.name, position, value))))
+            gathered.append(frame(_EVENT, 0, encode(Event(self.name, position, value))))
             size += len(gathered[-1])
             if size > self._limits.send_buffer or position == entries[-1][0]:
                 link = subscriber.link

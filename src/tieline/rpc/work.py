@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future as ThreadFuture
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 Running = "asyncio.Future[Any]"
@@ -55,7 +57,7 @@ class Work:
     """What one peer has asked for over one link and not yet been told. A peer that gets a new link begins anew: what
     still winds down of the old one must not answer on channels of the new one."""
 
-    __slots__ = ("_handlers", "_link", "_peer", "_running", "_session")
+    __slots__ = ("_handlers", "_link", "_peer", "_permitted", "_running", "_session")
 
     def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink) -> None:
         self._peer = peer
@@ -63,33 +65,43 @@ class Work:
         self._link = link
         self._session = link.session
         self._running: dict[int, asyncio.Future[Any]] = {}
+        # Methods this peer was found to be allowed: a login's scopes never change, whoever loses one loses the link.
+        self._permitted: dict[str, Handler] = {}
 
     def called(self, channel: int, call: Call) -> None:
         """A CALL came in. Whatever happens, the caller gets an answer; the log gets the traceback."""
-        peer = self._peer
         try:
-            handler = self._handlers.get(call.method)
+            handler = self._permitted.get(call.method) or self._find(channel, call)
             if handler is None:
-                self._elsewhere(channel, call)
                 return
-            if not peer.identity.may(handler.scope):
-                raise Denied(peer.identity.refusal(call.method, handler.scope))
             arguments = handler.arguments(call.params)
-            if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
-                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, peer, None)))
-                return
-            self._start(channel, handler, arguments, call)
+            if handler.at_once and not call.streaming:
+                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, self._peer, None)))
+            else:
+                self._start(channel, handler, arguments, call)
         except (Exception, asyncio.CancelledError) as error:
             self.fail(channel, call.method, error)
+
+    def _find(self, channel: int, call: Call) -> Handler | None:
+        """The method, if there is one and this peer may call it; None when somebody else was asked about the call."""
+        handler = self._handlers.get(call.method)
+        if handler is None:
+            if self._peer.onward is None:
+                return self._handlers.find(call.method)  # which says that there is none
+            self._peer.onward.called(self, self._peer, channel, call)
+            return None
+        self._permit(self._peer.identity, call.method, handler.scope)
+        self._permitted[call.method] = handler
+        return handler
 
     def perform(self, channel: int, handler: Handler, call: Call, who: "Peer") -> None:
         """Run a handler that was found elsewhere, for whoever really calls. Raises what that one is to be told."""
         self._permit(who.identity, call.method, handler.scope)
         arguments = handler.arguments(call.params)
-        if handler.way is Way.AT_ONCE and handler.stream_name is None and not call.streaming:
+        if handler.at_once and not call.streaming:
             self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, who, None)))
-            return
-        self._start(channel, Bound(handler, who), arguments, call)
+        else:
+            self._start(channel, Bound(handler, who), arguments, call)
 
     def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
         """Let somebody else answer: until he calls `passed()`, and cancelling the future that `begin()` gives stops
@@ -143,12 +155,6 @@ class Work:
 
     # -- handlers that wait --------------------------------------------------------------------------------------
 
-    def _elsewhere(self, channel: int, call: Call) -> None:
-        if self._peer.onward is None:
-            self._handlers.find(call.method)  # which says that there is none
-        else:
-            self._peer.onward.called(self, self._peer, channel, call)
-
     def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
         if not identity.may(scope):
             raise Denied(identity.refusal(method, scope))
@@ -163,7 +169,7 @@ class Work:
         peer = self._peer
         self._admit()
         stream = self._open_stream(channel, handler, call)
-        if handler.way is Way.FUTURE:
+        if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)
         else:
             self._spawn(channel, self._run(channel, handler, arguments, stream))
@@ -173,13 +179,12 @@ class Work:
     def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         try:
             value = handler.invoke(arguments, self._peer, stream)
-            is_threads = isinstance(value, ThreadFuture)
-            future: asyncio.Future[Any] = asyncio.wrap_future(value) if is_threads else asyncio.ensure_future(value)
+            future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
         except BaseException:
             self._over(channel)
             raise
         self._running[channel] = future
-        future.add_done_callback(lambda done: self._answered(channel, handler.name, done))
+        future.add_done_callback(partial(self._answered, channel, handler.name))
 
     def _spawn(self, channel: int, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
@@ -192,11 +197,11 @@ class Work:
     async def _run(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         peer = self._peer
         try:
-            if handler.way is Way.STREAM:
+            if handler.way is _STREAM:
                 async with aclosing(handler.invoke(arguments, peer, stream)) as items:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
-            elif handler.way is Way.THREAD:
+            elif handler.way is _THREAD:
                 value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
                 self._session.send(_RESULT, channel, _encode(value))
             else:
@@ -213,22 +218,18 @@ class Work:
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
-        if done.cancelled():
+        try:
+            self._session.send(_RESULT, channel, _encode(done.result()))
+            self._link.flush_soon()
+        except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
-        elif (raised := done.exception()) is not None:
-            self.fail(channel, method, raised)
-        else:
-            try:
-                self._session.send(_RESULT, channel, _encode(done.result()))
-                self._link.flush_soon()
-            except Exception as error:
-                self.fail(channel, method, error)
+        except Exception as error:
+            self.fail(channel, method, error)
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
         if self._peer.link is self._link:
-            self._peer.unwatch(channel)
-            self._peer.drop_stream(channel)
+            self._peer.let_go(channel)
 
     def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
         if handler.stream_name is None:
@@ -239,6 +240,11 @@ class Work:
         if not call.streaming:
             stream.finish()
         return stream
+
+
+def _future_of(value: Any) -> "asyncio.Future[Any]":
+    """Of what a handler that is not awaited may return: a thread's future, or any awaitable."""
+    return asyncio.wrap_future(value) if isinstance(value, ThreadFuture) else asyncio.ensure_future(value)
 
 
 def _fault(error: BaseException) -> Fault:

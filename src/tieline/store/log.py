@@ -61,7 +61,7 @@ class MessageLog:
         heads = self._heads
         if len(heads) > _ROOMS_HELD:
             heads.clear()
-        return all(post.room in heads for post in posts)
+        return heads.keys() >= {post.room for post in posts}
 
     def head(self, room: str) -> int:
         """The position of the room's last message; 0 for a room that is not there."""
@@ -75,17 +75,22 @@ class MessageLog:
         """Add all of them. Raises sqlite3.IntegrityError when one was there before: then `append_new`."""
         results: list[Result] = []
         values: list[object] = []
+        heads = self._heads
         for post in posts:
-            head = self._heads.get(post.room) or self._open(post.room)
+            room, by, text, id, at = post.room, post.by, post.text, post.id, post.at
+            head = heads.get(room) or self._open(room)
             position = head.position = head.position + 1
-            at = head.at = max(head.at, post.at)
-            values += (head.base + position, at, post.by, post.id, post.text)
+            if at < head.at:
+                at = head.at
+            else:
+                head.at = at
+            values += (head.base + position, at, by, id, text)
             results.append((post.future, Posted(position, at)))
-            message = Message(position, at, post.by, post.text, post.id)
+            message = Message(position, at, by, text, id)
             try:
-                added[post.room].append(message)
+                added[room].append(message)
             except KeyError:
-                added[post.room] = [message]
+                added[room] = [message]
         self._db.execute(_insert_sql(_padded(len(posts), values, 5)), values)
         return results
 

@@ -124,3 +124,38 @@ def _shell(db: sqlite3.Connection) -> None:
         CREATE TABLE shell_rules (account TEXT PRIMARY KEY, targets TEXT, commands TEXT) WITHOUT ROWID
         """,
     )
+
+
+@migration("files, and what those of each account take")
+def _files(db: sqlite3.Connection) -> None:
+    # Triggers keep the sums: whatever touches a row, they are right in the same transaction.
+    _each(
+        db,
+        """
+        CREATE TABLE files (
+            path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL,
+            digest BLOB, account TEXT NOT NULL, at INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE file_sums (
+            account TEXT PRIMARY KEY, bytes INTEGER NOT NULL, files INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    )
+    plus = """INSERT INTO file_sums VALUES (new.account, new.size, 1) ON CONFLICT (account)
+        DO UPDATE SET bytes = bytes + excluded.bytes, files = files + 1;"""
+    minus = "UPDATE file_sums SET bytes = bytes - old.size, files = files - 1 WHERE account = old.account;"
+    for event, body in (("INSERT", plus), ("DELETE", minus), ("UPDATE", minus + plus)):
+        db.execute(f"CREATE TRIGGER files_{event.lower()} AFTER {event} ON files BEGIN {body} END")
+
+
+@migration("access tokens")
+def _tokens(db: sqlite3.Connection) -> None:
+    _each(
+        db,
+        """
+        CREATE TABLE tokens (
+            id TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL, device TEXT NOT NULL, scopes TEXT NOT NULL,
+            hash BLOB NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, UNIQUE (account, name)
+        ) WITHOUT ROWID
+        """,
+    )

@@ -33,8 +33,8 @@ class SqliteAccounts(Database):
             done = db.execute("UPDATE accounts SET revoked = ? WHERE name = ? AND revoked IS NULL", (at, name))
             if not done.rowcount:
                 return False
-            db.execute("DELETE FROM devices WHERE account = ?", (name,))
-            db.execute("DELETE FROM tickets WHERE account = ?", (name,))
+            for table in ("devices", "tickets", "tokens"):
+                db.execute(f"DELETE FROM {table} WHERE account = ?", (name,))
             return True
 
         return await self._write(work)
@@ -52,12 +52,19 @@ class SqliteAccounts(Database):
 
     async def put_device(self, device: Device) -> bool:
         def work(db: sqlite3.Connection, log: MessageLog) -> bool:
-            return _is_active(db, device.account) and _put_device(db, device)
+            if not _is_active(db, device.account):
+                return False
+            _end_tokens(db, device.account, device.name)  # whoever had the old secret made those
+            return _put_device(db, device)
 
         return await self._write(work)
 
     async def revoke_device(self, account: str, name: str) -> bool:
-        return await self._change("DELETE FROM devices WHERE account = ? AND name = ?", account, name)
+        def work(db: sqlite3.Connection, log: MessageLog) -> bool:
+            _end_tokens(db, account, name)
+            return db.execute("DELETE FROM devices WHERE account = ? AND name = ?", (account, name)).rowcount > 0
+
+        return await self._write(work)
 
     async def add_ticket(self, ticket: Ticket) -> bool:
         def work(db: sqlite3.Connection, log: MessageLog) -> bool:
@@ -128,6 +135,11 @@ def _put_device(db: sqlite3.Connection, device: Device) -> bool:
     row = (device.account, device.name, _words(device.scopes), _encode(device.verifier), device.created)
     db.execute("REPLACE INTO devices VALUES (?, ?, ?, ?, ?)", row)
     return True
+
+
+def _end_tokens(db: sqlite3.Connection, account: str, device: str) -> None:
+    """Tokens do not outlive the device that made them."""
+    db.execute("DELETE FROM tokens WHERE account = ? AND device = ?", (account, device))
 
 
 def _words(scopes: frozenset[str]) -> str:

@@ -8,14 +8,14 @@ from tieline.store import history as read
 from tieline.store.chat import Page, Posted, RoomState
 from tieline.store.database import Database
 from tieline.store.log import MessageLog, Post, find_room, make_room
-from tieline.store.writer import weight
+from tieline.store.writer import WEIGHT
 
 
 class SqliteChat(Database):
     """See `store.chat.ChatStore` for what each method promises."""
 
     def post(self, room: str, by: str, text: str, id: str, at: int) -> asyncio.Future[Posted]:
-        size = weight(text)
+        size = len(text) + WEIGHT
         if self._waiting + size > self._limits.commit_queue:
             raise Overloaded("too many messages wait for the server's disk; try again in a moment")
         if not (text.isascii() and id.isascii() and room.isascii() and by.isascii()):

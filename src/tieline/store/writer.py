@@ -1,5 +1,8 @@
 """One thread, one connection, group commit: all that was queued since the last commit is one transaction.
 
+What one tick of the loop queues is handed over as one list, so that neither thread is woken, nor wakes the other, for
+every post.
+
 Goes in: posts and other work, from the loop's thread. Comes out, on the loop and after COMMIT only: one callback for
 each batch, which tells what was added and then answers everybody who waits. A batch the disk did not take fails as a
 whole and the thread goes on; one refused post or failed piece of work never fails its neighbours.
@@ -41,6 +44,8 @@ class Outcome(msgspec.Struct):
 
 
 Item = Post | Job
+WEIGHT = 256
+"Bytes that a waiting message is counted as beside its text, near enough."
 Deliver = Callable[[Outcome], None]
 
 
@@ -51,22 +56,34 @@ class Writer:
         self._connect = connect
         self._deliver = deliver
         self._batch = batch
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._gathered: list[Item] = []  # in this tick
+        self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
+        self._rest: list[Item] = []  # the thread's: more than one batch was there
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tieline-writer", daemon=True)
-        self.put = self._queue.put
-        "Queue a Post or a Job; from the loop's thread."
+
+    def put(self, item: Item) -> None:
+        """Queue a Post or a Job; from the loop's thread."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(item)
 
     async def start(self) -> None:
         self._thread.start()
         await self._opened
 
     async def close(self) -> None:
+        self._hand_over()
         self._queue.put(None)
         await self._ended
         self._thread.join()
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            items, self._gathered = self._gathered, []
+            self._queue.put(items)
 
     # -- in the thread -------------------------------------------------------------------------------------------
 
@@ -88,20 +105,18 @@ class Writer:
 
     def _next_batch(self) -> list[Item]:
         """Wait for work, then take all there is. Empty: nothing will come any more."""
-        batch: list[Item] = []
-        get = self._queue.get
-        item = get()
+        batch = self._rest or self._queue.get() or []
         try:
-            while item is not None:
-                batch.append(item)
-                if len(batch) >= self._batch:
-                    return batch
-                item = get(False)
+            while batch and len(batch) < self._batch:
+                more = self._queue.get(False)
+                if more is None:
+                    self._queue.put(None)  # write these first, and end with the next batch
+                    break
+                batch += more
         except Empty:
-            return batch
-        if batch:
-            self._queue.put(None)  # write these first, and end with the next batch
-        return batch
+            pass
+        self._rest = batch[self._batch :]
+        return batch[: self._batch]
 
     def _on_loop(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -128,7 +143,8 @@ class Commits:
         except Exception as error:
             self._undo()
             added, answers = {}, [(item.future, _refusal(error)) for item in batch]
-        return Outcome(len(batch), sum(_size(item) for item in batch), added, answers)
+        size = sum([len(item.text) + WEIGHT for item in batch if type(item) is Post])
+        return Outcome(len(batch), size, added, answers)
 
     def _write(self, batch: list[Item], append: Callable[..., Any]) -> tuple[Committed, list[tuple[Any, Any]]]:
         added: Committed = {}
@@ -165,15 +181,6 @@ class Commits:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:
             log.exception("a transaction could not be rolled back; the next batch tries again")
-
-
-def _size(item: Item) -> int:
-    return weight(item.text) if type(item) is Post else 0
-
-
-def weight(text: str) -> int:
-    """What a waiting message is counted as, in bytes, near enough."""
-    return len(text) + 256
 
 
 def _is_disk_trouble(error: Exception) -> bool:

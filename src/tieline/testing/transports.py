@@ -33,7 +33,7 @@ class Recorder:
         assert not self.data, "opened() comes before received()"
         self.opens += 1
 
-    def received(self, data: memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         assert self.opens == 1, "opened() comes before received()"
         assert not self.ends, "nothing is received after ended()"
         assert len(data), "received() brings at least one byte"

@@ -12,6 +12,8 @@ PEEK = 256
 
 NATIVE_BYTE = 0xF7
 "The native preface begins with it: no text, no TLS record and no HTTP request does."
+LANE_BYTE = 0xF8
+"The same of a lane, a connection that carries files."
 TLS_BYTE = 0x16
 
 # RFC 9110, WebDAV (RFC 4918 and its kin), and HTTP/2's preface.
@@ -29,6 +31,7 @@ _REQUEST_LINE = re.compile(rb"(?:\r?\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]+ +[^\r\n]* HT
 class Caller(enum.Enum):
     TLS = "tls"
     NATIVE = "native"
+    LANE = "lane"
     HTTP = "http"
     SSH = "ssh"
     PERSON = "person"
@@ -42,6 +45,8 @@ def caller_of(first_bytes: bytes) -> Caller:
         return Caller.TLS
     if first_bytes[0] == NATIVE_BYTE:
         return Caller.NATIVE
+    if first_bytes[0] == LANE_BYTE:
+        return Caller.LANE
     if _could_be_http(first_bytes):
         return Caller.HTTP
     if first_bytes.startswith(b"SSH-") or first_bytes in (b"SS", b"SSH"):

@@ -1,7 +1,8 @@
 """A byte stream over any asyncio transport: bytes in by callback, bytes out by `write`. Knows nothing of messages.
 
 All streams of a thread read into one buffer: the loops otherwise allocate up to 256 KiB for each read, and giving
-that back to the kernel costs more than a small call does.
+that back to the kernel costs more than a small call does. Only uvloop's plain sockets have such a buffer of their own;
+there the bytes are handed over as they are, which spares a call and two copies of the view.
 """
 
 import asyncio
@@ -20,8 +21,8 @@ class Receiver(Protocol):
 
     def opened(self, stream: "Stream") -> None: ...
 
-    def received(self, data: memoryview) -> None:
-        """`data` is the shared read buffer: valid during this call only, so keep a copy of what you keep."""
+    def received(self, data: bytes | memoryview) -> None:
+        """A view is of the shared read buffer: valid during this call only, so keep `bytes(data)` of what you keep."""
 
     def finished(self) -> None:
         """The peer will send no more; it may still read. Answer what is owed, then `close()`."""
@@ -78,7 +79,10 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     def limit_reads(self, size: int | None) -> None:
-        """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it."""
+        """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it.
+
+        The first time in `opened`, before anything is read.
+        """
         self._buffer = _shared.view[:size]
 
     def buffered(self) -> int:
@@ -126,6 +130,12 @@ class Stream(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=self._high_water)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
+        if self._buffer is _shared.view and self.info.kind != "tls" and type(transport).__module__ == "uvloop.loop":
+            transport.set_protocol(_HandedOver(self))
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        self._receiver.received(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -150,3 +160,13 @@ class Stream(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self.paused = False
         self._receiver.writable(True)
+
+
+class _HandedOver(asyncio.Protocol):
+    """The stream for a loop that gives bytes rather than asks for a buffer. Everything else is the stream's own."""
+
+    __slots__ = ("connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing")
+
+    def __init__(self, stream: Stream) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(stream, name))

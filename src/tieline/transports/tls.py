@@ -15,6 +15,7 @@ from tieline.errors import ConfigError
 
 NATIVE = "tieline/1"
 HTTP = "http/1.1"
+LANE = "tieline-lane/1"
 HANDSHAKE_TIMEOUT = 10.0
 "Seconds, for those who dial; a listener's openings have their own absolute deadline."
 SHUTDOWN_TIMEOUT = 2.0

@@ -14,6 +14,7 @@ PREFACE = b"\xf7tieline/1\n"
 "Its first byte is no ASCII, no TLS record and no UTF-8 beginning of a word: one byte tells a native caller."
 
 HEADER = struct.Struct("!IBI")
+_unpack = HEADER.unpack_from
 
 _LARGE = 4096
 "Bytes of a frame from which on copying it by itself is cheaper than to copy everything that was read first."
@@ -70,6 +71,11 @@ class FrameCutter:
 
         A view of many bytes spares copying them all first; its frames are copies all the same.
         """
+        if self._prefaced and not self._kept and len(data) >= 9:
+            length, kind, channel = _unpack(data)
+            if length + 9 == len(data) and length <= self.limit:
+                # One whole frame, which is what most reads of a quiet link are.
+                return [(kind, channel, data[9:] if type(data) is bytes else bytes(data[9:]))]
         frames: list[Frame] = []
         start = 0
         if self._kept:
@@ -77,7 +83,7 @@ class FrameCutter:
             if missing > 0 and self._needed > 9 and len(data) > missing:
                 # The rest of a large frame is joined to it, and what comes behind is not copied for that.
                 self._kept += data[:missing]
-                _, kind, channel = HEADER.unpack_from(self._kept)
+                _, kind, channel = _unpack(self._kept)
                 frames.append((kind, channel, bytes(memoryview(self._kept)[9:])))
                 self._kept = bytearray()
                 start = missing
@@ -94,10 +100,10 @@ class FrameCutter:
             start = self._preface(data)
             if start < 0:
                 return []
-        if type(data) is memoryview and (len(data) < start + 9 or HEADER.unpack_from(data, start)[0] < _LARGE):
+        if type(data) is memoryview and (len(data) < start + 9 or _unpack(data, start)[0] < _LARGE):
             data = bytes(data)
         view = type(data) is memoryview
-        append, unpack, limit, size = frames.append, HEADER.unpack_from, self.limit, len(data)
+        append, unpack, limit, size = frames.append, _unpack, self.limit, len(data)
         body = start + 9
         while body <= size:
             length, kind, channel = unpack(data, start)

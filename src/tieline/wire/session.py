@@ -35,6 +35,8 @@ _CALL, _EVENT, _PING, _PONG, _GOAWAY = (
 )
 _read_call = msgspec.msgpack.Decoder(Call).decode
 _pack = HEADER.pack
+_OPEN, _CLIENT = LinkState.OPEN, Side.CLIENT
+"By names of ours: to look up a member of an enum costs as much as to call a function, for every frame."
 
 
 class Session:
@@ -96,7 +98,8 @@ class Session:
                     raise self._illegal(kind, f"while the call is {moves.name.lower()}") from None
                 if following is None:
                     del channels[channel]
-                    self._flows.pop(channel, None)
+                    if self._flows:
+                        self._flows.pop(channel, None)
                 else:
                     channels[channel] = following
                     if kind == _CREDIT:
@@ -104,9 +107,9 @@ class Session:
                     elif kind != _END:
                         self._flow(channel).arrived(len(payload))
                 events.append(event)
-            elif kind == _CALL and self.state is LinkState.OPEN:
+            elif kind == _CALL and self.state is _OPEN:
                 events.append((kind, channel, self._called(channel, payload)))
-            elif self.state is not LinkState.OPEN:
+            elif self.state is not _OPEN:
                 events.append(self._turn(kind, channel, payload))
             elif channel == 0:
                 self._link_level(kind, payload, events)
@@ -118,9 +121,8 @@ class Session:
         return events
 
     def _called(self, channel: int, payload: bytes) -> Call:
-        ahead = (channel - self._last_remote) % _CHANNELS
-        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
-            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
+        if channel != self._last_remote + 2:
+            self._check_order(channel)
         try:
             call = _read_call(payload)
         except UNREADABLE as error:
@@ -128,6 +130,12 @@ class Session:
         self._last_remote = channel
         self._channels[channel] = _CALLED_STREAM if call.streaming else _CALLED
         return call
+
+    def _check_order(self, channel: int) -> None:
+        """The peer may leave numbers out, and begins again after 2^31 calls, but never goes back."""
+        ahead = (channel - self._last_remote) % _CHANNELS
+        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
+            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
 
     def _turn(self, kind: int, channel: int, payload: bytes) -> Event:
         """A frame before the link is open: strictly in turns."""
@@ -149,7 +157,7 @@ class Session:
         return kind, channel, payload
 
     def _link_level(self, kind: int, payload: bytes, events: list[Event]) -> None:
-        if kind == _EVENT and self.side is Side.CLIENT:
+        if kind == _EVENT and self.side is _CLIENT:
             events.append((kind, 0, payload))
         elif kind == _PING:
             self._out.append(_pack(len(payload), _PONG, 0) + payload)
@@ -163,14 +171,14 @@ class Session:
 
     def call(self, payload: bytes, *, streaming: bool = False) -> int:
         """Open a channel with an encoded `Call`; returns the channel. Raises LinkClosed after GOAWAY, TooLarge."""
-        if self.closing or self.state is not LinkState.OPEN:
+        if self.closing or self.state is not _OPEN:
             raise LinkClosed("the link is closing: no new calls")
         size = len(payload)
         if size > self._peer_frame:
             raise TooLarge(f"the call is {size:,} bytes, the peer accepts {self._peer_frame:,}; send less, or a stream")
-        channel = (self._last_local + 2) % _CHANNELS
-        while channel == 0 or channel in self._channels:  # after 2^31 calls the numbers begin again
-            channel = (channel + 2) % _CHANNELS
+        channel = self._last_local + 2
+        if channel >= _CHANNELS or channel in self._channels:
+            channel = self._begin_again(channel)
         self._last_local = channel
         self._channels[channel] = _CALLING_STREAM if streaming else _CALLING
         self._out.append(_pack(size, _CALL, channel) + payload)
@@ -193,7 +201,8 @@ class Session:
             raise ProtocolError(f"{Kind(kind).name} while {moves.name}", remote=False) from None
         if following is None:
             del self._channels[channel]
-            self._flows.pop(channel, None)
+            if self._flows:
+                self._flows.pop(channel, None)
         else:
             self._channels[channel] = following
             if kind not in _UNCOUNTED:
@@ -212,7 +221,7 @@ class Session:
 
     def skip_login(self) -> None:
         """Open at once: for the two ends of a link within one process, whose caller is known already."""
-        self.state = LinkState.OPEN
+        self.state = _OPEN
         self._peer_frame, self._peer_window = self._limits.frame, self._limits.window
         self._when_open()
 
@@ -290,7 +299,7 @@ class Session:
         if self._pinged:
             raise LinkClosed(f"nothing heard for {now - self._heard:.0f} s: the peer is gone")
         self._pinged = True
-        if self.state is LinkState.OPEN:
+        if self.state is _OPEN:
             self._out.append(_pack(0, _PING, 0))
 
     # -- small things --------------------------------------------------------------------------------------------
@@ -302,11 +311,18 @@ class Session:
         return flow
 
     def _when_open(self) -> None:
-        if self.state is LinkState.OPEN:
+        if self.state is _OPEN:
             self._cutter.limit = self._limits.frame
 
     def _other_side(self) -> Side:
         return Side.SERVER if self.side is Side.CLIENT else Side.CLIENT
+
+    def _begin_again(self, channel: int) -> int:
+        """After 2^31 calls the numbers begin again; those still in use are left out."""
+        channel %= _CHANNELS
+        while channel == 0 or channel in self._channels:
+            channel = (channel + 2) % _CHANNELS
+        return channel
 
     def _is_past(self, channel: int) -> bool:
         """True when the channel was opened once and is over."""

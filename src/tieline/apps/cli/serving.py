@@ -37,6 +37,8 @@ async def _serve(config: Config) -> None:
         allow_shell=config.allow_shell,
         cert=config.cert,
         key=config.key,
+        files_quota=config.files_quota,
+        files_space=config.files_space,
     )
     with stop_signals(lambda: note("Finishing what is open; Ctrl-C again stops at once.")) as stop:
         async with server.serving(*config.listen, f"unix:{config.socket}") as addresses:

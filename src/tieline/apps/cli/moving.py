@@ -1,0 +1,117 @@
+"""How a transfer is shown: bars on a terminal, JSON lines for programs, and one summary line at the end."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from tieline.wire.safe_text import safe_text
+
+from .exit_codes import ExitCode
+from .output import note, print_json, size
+
+if TYPE_CHECKING:
+    from tieline.files import Progress, Transferred
+
+Report = Callable[["Progress"], None]
+
+_JSON_PAUSE = 0.5
+"Seconds between two lines of progress for a program."
+_SHOWN_FAILURES = 20
+"Failures said one by one; the rest is counted, and told in full by --json."
+
+
+@contextmanager
+def showing(as_json: bool) -> Iterator[Report | None]:
+    """A function that is told how it goes, or None when nobody watches."""
+    if as_json:
+        yield _json_lines()
+    elif sys.stderr.isatty():
+        with _bars() as report:
+            yield report
+    else:
+        yield _notes
+
+
+def finish(done: "Transferred", as_json: bool, verb: str) -> int:
+    """Say what was done; the exit code."""
+    if as_json:
+        print_json({"event": "done", **_fields(done)})
+    else:
+        for failed in done.failed[:_SHOWN_FAILURES]:
+            note(f"tieline: {safe_text(failed.path)}: {safe_text(failed.reason)}")
+        for text in done.notes:
+            note(safe_text(text))
+        note(summary(done, verb))
+    return ExitCode.FAILED if done.failed else ExitCode.OK
+
+
+def summary(done: "Transferred", verb: str) -> str:
+    """`put 3 files, 1.2 MiB, in 0.4 s (3.0 MiB/s); 2 were there already; 1 failed`."""
+    rate = f" ({size(done.bytes / done.seconds)}/s)" if done.bytes and done.seconds else ""
+    files = "1 file" if done.files == 1 else f"{done.files:,} files"
+    text = f"{verb} {files}, {size(done.bytes)}, in {done.seconds:.1f} s{rate}"
+    if done.skipped:
+        text += f"; {done.skipped:,} {'was' if done.skipped == 1 else 'were'} there already"
+    if done.failed:
+        text += f"; {len(done.failed):,} failed"
+    return text
+
+
+def _fields(done: "Transferred") -> dict[str, Any]:
+    import msgspec
+
+    return {name: getattr(done, name) for name in msgspec.structs.asdict(done)}
+
+
+def _notes(progress: "Progress") -> None:
+    if progress.note:
+        note(safe_text(progress.note))
+
+
+def _json_lines() -> Report:
+    told = 0.0
+
+    def report(progress: "Progress") -> None:
+        nonlocal told
+        if progress.note or monotonic() - told >= _JSON_PAUSE:
+            told = monotonic()
+            print_json({"event": "progress", **_fields(progress)})  # type: ignore[arg-type]
+
+    return report
+
+
+@contextmanager
+def _bars() -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True, highlight=False)
+    with Bars(*columns, console=console, transient=True) as bars:
+        whole = bars.add_task("all", total=None)
+        one = bars.add_task("", total=None)
+
+        def report(progress: "Progress") -> None:
+            if progress.note:
+                console.print(safe_text(progress.note), markup=False)
+            of = f"{progress.files:,}" + (f" of {progress.total_files:,}" if progress.total_files is not None else "")
+            bars.update(whole, description=f"{of} files", completed=progress.bytes, total=progress.total_bytes)
+            name = safe_text(progress.path)
+            name = name if len(name) <= 32 else f"…{name[-31:]}"
+            bars.update(one, description=name, completed=progress.path_bytes, total=progress.path_total or None)
+
+        yield report
+
+
+def say_stopped() -> None:
+    """What Ctrl-C leaves."""
+    note("Stopped. What came so far is kept; the same command goes on with it.")

@@ -1,0 +1,41 @@
+"""`tieline mv`: files of the server get another name or place."""
+
+import click
+
+from .commands import examples
+from .options import Where, json_option, server_options
+from .output import print_json
+from .session import run, session
+from .several import each_path
+
+
+@click.command(
+    epilog=examples(
+        "tieline mv /lab/draft.txt /lab/final.txt", "tieline mv /people/ada/run.log /lab/x.bin /rooms/builds/"
+    )
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH… TARGET")
+@click.option("-f", "replace", is_flag=True, help="Replace a file that is there; a folder is never replaced.")
+@server_options
+@json_option
+def mv(where: Where, paths: tuple[str, ...], replace: bool, as_json: bool) -> None:
+    """Rename a file or folder of the server, or move several into the folder TARGET.
+
+    Without -f nothing that is there is replaced.
+    """
+    if len(paths) < 2:
+        raise click.UsageError("say what to move, and where to")
+    moved = run(_mv(where, paths[:-1], paths[-1], replace))
+    if as_json:
+        print_json(moved)
+
+
+async def _mv(where: Where, sources: tuple[str, ...], target: str, replace: bool) -> list[dict[str, str]]:
+    into = target if len(sources) == 1 else f"{target.rstrip('/')}/"
+    async with session(where) as client:
+
+        async def move(path: str) -> dict[str, str]:
+            new = await client.call("files.move", timeout=where.timeout, source=path, target=into, replace=replace)
+            return {"path": path, "to": new}
+
+        return await each_path(sources, move)

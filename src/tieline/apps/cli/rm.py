@@ -1,0 +1,35 @@
+"""`tieline rm`: files of the server go away."""
+
+import click
+
+from .commands import examples
+from .options import Where, json_option, server_options
+from .output import print_json
+from .session import run, session
+from .several import each_path
+
+
+@click.command(epilog=examples("tieline rm /lab/old.bin", "tieline rm -r /lab/run-17", "tieline rm /lab/a /lab/b"))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("-r", "whole", is_flag=True, help="Remove folders with all that is in them.")
+@click.option("-f", "force", is_flag=True, help="A path where nothing is, is fine.")
+@server_options
+@json_option
+def rm(where: Where, paths: tuple[str, ...], whole: bool, force: bool, as_json: bool) -> None:
+    """Remove files and links of the server, and folders with -r.
+
+    Links are removed, never what they lead to. A folder is gone at once, with all in it.
+    """
+    removed = run(_rm(where, paths, whole, force))
+    if as_json:
+        print_json(removed)
+
+
+async def _rm(where: Where, paths: tuple[str, ...], whole: bool, force: bool) -> list[dict[str, str]]:
+    async with session(where) as client:
+
+        async def remove(path: str) -> dict[str, str]:
+            kind = await client.call("files.remove", timeout=where.timeout, path=path, whole=whole)
+            return {"path": path, "kind": kind}
+
+        return await each_path(paths, remove, absent_is_fine=force)

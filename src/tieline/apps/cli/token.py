@@ -1,0 +1,71 @@
+"""`tieline token`: what a script shows instead of logging in."""
+
+from typing import Any
+
+import click
+
+from .commands import examples
+from .durations import Duration
+from .options import Where, json_option, server_options
+from .output import age, clock, note, print_json, print_table
+from .session import ask, run
+
+
+@click.command(
+    epilog=examples(
+        'curl -H "Authorization: Bearer $(tieline token ci --can files.write --expires 30d)" …',
+        "tieline token --list",
+        "tieline token --revoke ci",
+    )
+)
+@click.argument("name", default="")
+@click.option("--can", metavar="SCOPES", help="What it may do, by comma; no more than you may. [default: files]")
+@click.option("--expires", type=Duration(), default="90d", show_default=True, metavar="SPAN", help="Good for so long.")
+@click.option("--list", "listing", is_flag=True, help="List your tokens instead.")
+@click.option("--revoke", metavar="NAME", help="End a token instead; what is going on with it stops.")
+@click.option("--account", metavar="NAME", help="With --list and --revoke: somebody else's tokens, for admins.")
+@server_options
+@json_option
+def token(
+    where: Where,
+    name: str,
+    can: str | None,
+    expires: float,
+    listing: bool,
+    revoke: str | None,
+    account: str | None,
+    as_json: bool,
+) -> None:
+    """Print an access token, for curl and other programs that do not log in.
+
+    It is shown this once. It ends by itself, with your account, and with the device you made it on; NAME is what you
+    call it.
+    """
+    if revoke is not None:
+        run(ask(where, "tokens.revoke", name=revoke, account=account))
+        note(f"The token {revoke} is revoked.")
+    elif listing:
+        _show(run(ask(where, "tokens.list", account=account)), as_json)
+    elif account is not None:
+        raise click.UsageError("a token is made for oneself; --account goes with --list and --revoke")
+    else:
+        scopes = None if can is None else [word for word in can.replace(",", " ").split() if word]
+        made = run(ask(where, "tokens.create", name=name, can=scopes, expires=expires))
+        if as_json:
+            print_json(made)
+            return
+        click.echo(made["token"])
+        note(f"{made['name']}: may {', '.join(made['scopes'])}, for {age(expires)}. It is not shown again.")
+
+
+def _show(tokens: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(tokens, pretty=True)
+        return
+    print_table(
+        (
+            (each["name"], ",".join(each["scopes"]), each["device"], clock(each["created"]), clock(each["expires"]))
+            for each in tokens
+        ),
+        ("TOKEN", "MAY", "MADE ON", "SINCE", "UNTIL"),
+    )

@@ -1,0 +1,294 @@
+"""`peer.files`: what a client does with the files of its server.
+
+await peer.files.put("report.pdf", "/lab/")
+await peer.files.get("/lab/data", "here/")
+async with peer.files.open("/lab/report.pdf") as file:
+    head = await file.read(1024)
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tieline.errors import Conflict, InvalidArgument, NotFound
+from tieline.files.globs import expanded, is_pattern
+from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
+from tieline.files.reading import RemoteFile
+from tieline.files.syncing import Plan, planned, sync
+from tieline.files.tally import Parts, Report, Tally, Transferred
+from tieline.files.transfer import Transfer
+from tieline.lanes.connection import Lane
+from tieline.lanes.receiving import Receiver
+from tieline.lanes.sending import Sender
+from tieline.store.files import names
+from tieline.wire.lane import Get, Put
+
+if TYPE_CHECKING:
+    from tieline.client import Client
+
+Local = str | os.PathLike[str]
+_TOKEN_WAIT = 60.0
+"Seconds a transfer waits for the link to come back before that counts as one more failure."
+
+
+_Paths = list[str]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a folder on the server. Times in unix milliseconds; `size` in bytes."""
+
+    name: str
+    kind: str
+    "file, folder, link, or other."
+    size: int
+    modified: int
+    mode: int = 0
+    digest: str = ""
+    "BLAKE3 in hex; empty while the server does not know it."
+    by: str = ""
+    at: int = 0
+    target: str = ""
+
+
+class Files:
+    """One for each client, as `peer.files`. Local paths are of this machine, remote ones begin with `/`."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    async def put(
+        self,
+        paths: Local | Sequence[Local],
+        dest: str = "/",
+        *,
+        keep: bool = False,
+        inside: bool | None = None,
+        progress: Report | None = None,
+    ) -> Transferred:
+        """Send files and folders to the server; returns when all of it is stored there, whole and verified.
+
+        `dest` is a folder when it ends with a slash, is one, or there are several paths; else the new name. `inside`
+        says which it is without looking. `keep` replaces no file. A lost connection is gone on with; files that are
+        there already, the same in size and time, are passed over. What could not be stored is in `failed`.
+        """
+        local = [Path(path) for path in _several(paths)]
+        into = await self._is_into(dest, len(local), inside)
+        targets = [_joined(dest, _name_of(path)) if into else dest for path in local]
+        tally = Tally(lambda root, path: _shown(str(local[root]), path), self._reporting(progress))
+        if progress is not None:
+            await asyncio.to_thread(_count_up, local, tally)
+
+        def work(lane: Lane) -> None:
+            lane.say(Put(targets, keep))
+            sender = Sender(lane, [LocalRoot(path) for path in local], tally, self._client.limits)
+            sender.learn()
+            sender.run()
+
+        return await self._transfer(tally).run(work)
+
+    async def get(
+        self,
+        paths: str | Sequence[str],
+        dest: Local = ".",
+        *,
+        keep: bool = False,
+        wait: bool = False,
+        inside: bool | None = None,
+        progress: Report | None = None,
+    ) -> Transferred:
+        """Fetch files and folders from the server, each whole and verified before it has its name here.
+
+        `dest` and `inside` are as with `put`; paths may be patterns (`/lab/*.csv`). `wait` follows files that are still
+        on their way to the server. Raises NotFound for a pattern that fits nothing.
+        """
+        remote = await self.matching([paths] if isinstance(paths, str) else paths)
+        where, into = _local_folder(dest, len(remote), inside)
+        targets: list[Parts] = [(_last(path),) if into else (Path(dest).name,) for path in remote]
+        if inside is False and Path(dest).is_dir():
+            where, targets = Path(dest), [() for _ in remote]
+        tally = Tally(lambda root, path: _shown(remote[root], path), self._reporting(progress))
+        destination = await asyncio.to_thread(
+            LocalDestination, where, targets, server=self._client.address.where, keep=keep, limits=self._client.limits
+        )
+
+        def work(lane: Lane) -> None:
+            lane.say(Get(remote, wait))
+            receiver = Receiver(lane, destination, tally, self._client.limits)
+            receiver.tell(destination.seen())
+            end = receiver.run()
+            tally.ended(end.same, end.same_bytes)
+
+        try:
+            return await self._transfer(tally).run(work)
+        finally:
+            await asyncio.to_thread(destination.close)
+
+    async def put_stream(
+        self, descriptor: int, dest: str, *, keep: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """Send what comes from a descriptor (a pipe, standard input) until its end, as the file `dest`.
+
+        A lost connection is gone on with here too: what is not verified yet is held in memory, 16 MiB at most.
+        """
+        root = PipeRoot(descriptor)
+        tally = Tally(lambda _, path: dest, self._reporting(progress))
+
+        def work(lane: Lane) -> None:
+            lane.say(Put([dest], keep))
+            sender = Sender(lane, [root], tally, self._client.limits)
+            sender.learn()
+            sender.run()
+
+        return await self._transfer(tally).run(work)
+
+    def open(self, path: str, *, wait: bool = False) -> RemoteFile:
+        """A file of the server, for reading: `async with peer.files.open("/lab/x") as file: await file.read(1000)`.
+
+        Each block is verified before it is handed out. `wait` follows a file that is still on its way to the server.
+        """
+        tally = Tally(lambda _, __: path, None)
+        return RemoteFile(path, self._transfer(tally), self._client.limits, wait=wait)
+
+    async def list(self, path: str = "/") -> list[Entry]:
+        """What is in a folder, by name; of a file, just that."""
+        return [entry async for entry in self.entries(path)]
+
+    async def entries(self, path: str = "/") -> AsyncIterator[Entry]:
+        """The same one by one, for large folders."""
+        after: str | None = ""
+        while after is not None:
+            page: dict[str, Any] = await self._client.call("files.list", path=path, after=after)
+            for entry in msgspec.convert(page["entries"], list[Entry]):
+                yield entry
+            after = page["next"]
+
+    async def matching(self, paths: Iterable[str]) -> "_Paths":
+        """The paths themselves, and in place of patterns what there is. Raises NotFound for one that fits nothing."""
+        return [each for path in paths for each in (await expanded(self, path) if is_pattern(path) else [path])]
+
+    async def remove(self, path: str, *, whole: bool = False) -> None:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it."""
+        await self._client.call("files.remove", path=path, whole=whole)
+
+    async def sync_up(
+        self, local: Local, remote: str, *, delete: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """Make the folder `remote` the same as `local`: what differs in size or time is sent. With `delete`, what is
+        only there goes away."""
+        return await sync(self, Path(local), remote, down=False, delete=delete, progress=progress)
+
+    async def sync_down(
+        self, remote: str, local: Local, *, delete: bool = False, progress: Report | None = None
+    ) -> Transferred:
+        """The other way round."""
+        return await sync(self, Path(local), remote, down=True, delete=delete, progress=progress)
+
+    async def plan(self, local: Local, remote: str, *, down: bool = False, delete: bool = False) -> Plan:
+        """What `sync_up` (or `sync_down`) would do."""
+        return await planned(self, Path(local), remote, down=down, delete=delete)
+
+    async def stat(self, path: str) -> Entry:
+        """What lies at a path. Raises NotFound."""
+        found: Entry = await self._client.call("files.stat", path=path, returns=Entry)
+        return found
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _transfer(self, tally: Tally) -> Transfer:
+        return Transfer(self._client.address, self._token, tally, self._client.limits)
+
+    async def _token(self) -> bytes:
+        token: bytes = await self._client.call("files.lane", retry=True, timeout=_TOKEN_WAIT, returns=bytes)
+        return token
+
+    def _reporting(self, progress: Report | None) -> Report | None:
+        if progress is None:
+            return None
+        loop = asyncio.get_running_loop()
+        return lambda now: _soon(loop, progress, now)
+
+    async def _is_into(self, dest: str, count: int, inside: bool | None) -> bool:
+        names.parse(dest)
+        if inside is not None:
+            return inside
+        if count > 1 or dest.endswith("/"):
+            return True
+        try:
+            return (await self.stat(dest)).kind == "folder"
+        except NotFound:
+            return False
+
+
+def _soon(loop: asyncio.AbstractEventLoop, report: Report, now: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(report, now)
+    except RuntimeError:
+        pass  # the loop is closed
+
+
+def _several(paths: Local | Sequence[Local]) -> Iterable[Local]:
+    return [paths] if isinstance(paths, str | os.PathLike) else paths
+
+
+def _name_of(path: Path) -> str:
+    """The name by which `path` is known; `.` and `..` are known by that of the folder they mean."""
+    name = path.name if path.name not in ("", "..") else path.resolve().name
+    if not name:
+        raise InvalidArgument(f"{path} has no name to be known by; say a destination that does not end with a slash")
+    return name
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def _last(path: str) -> str:
+    parts = names.parse(path)
+    if not parts:
+        raise InvalidArgument("/ has no name to be known by here; say which folders of it, or use sync")
+    return parts[-1]
+
+
+def _shown(root: str, path: Parts) -> str:
+    return "/".join((root.rstrip("/"), *path)) if path else root
+
+
+def _local_folder(dest: Local, count: int, inside: bool | None) -> tuple[Path, bool]:
+    """The folder things come into, and whether they keep their own names there."""
+    path = Path(dest)
+    into = inside if inside is not None else count > 1 or str(dest).endswith(("/", os.sep)) or path.is_dir()
+    folder = path if into else path.parent
+    if folder.exists() and not folder.is_dir():
+        raise Conflict(f"{folder} is no folder")
+    return folder, into
+
+
+def _count_up(paths: Sequence[Path], tally: Tally) -> None:
+    """How much it will be, for those who watch."""
+    files = size = 0
+    for path in paths:
+        for each in _files_below(path):
+            files += 1
+            size += each
+    tally.total_files, tally.total_bytes = files, size
+
+
+def _files_below(path: Path) -> Iterable[int]:
+    try:
+        if not path.is_dir():
+            yield path.stat().st_size
+            return
+        ahead = [os.fspath(path)]
+        while ahead:
+            with os.scandir(ahead.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        ahead.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        yield entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return

@@ -1,0 +1,96 @@
+"""The client's side of the disk: what is sent from it, and where what comes is put. Blocking, for a lane's thread.
+
+What a server sends goes beneath the destination by handles and under names that were checked, whatever the server
+calls it; the same code as the server's own keeps it whole.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tieline.errors import InvalidArgument
+from tieline.lanes.growing import Pipe
+from tieline.lanes.there import seen_below
+from tieline.limits import DEFAULT, Limits
+from tieline.store.files import names
+from tieline.store.files.beneath import FILE
+from tieline.store.files.names import Parts
+from tieline.store.files.publish import Publisher
+from tieline.store.files.staging import StagingArea
+from tieline.store.files.tree import Tree
+from tieline.wire.lane import Seen
+
+
+class LocalRoot:
+    """A file or folder that somebody named; a link given by name is followed, those inside are not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> int:
+        return os.open(self.path, FILE)
+
+    def allowed(self, path: Parts) -> bool:
+        return True
+
+
+class PipeRoot:
+    """Standard input, or whatever else can be read once."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pipe = Pipe(descriptor)
+
+    def open(self) -> Pipe:
+        return self._pipe
+
+    def allowed(self, path: Parts) -> bool:
+        return False
+
+
+class LocalDestination:
+    """Beneath the folder `where`; each root of the transfer goes to the path in `targets`."""
+
+    def __init__(
+        self, where: Path, targets: Sequence[Parts], *, server: str, keep: bool = False, limits: Limits = DEFAULT
+    ) -> None:
+        self.keep = keep
+        self.by = server
+        self._targets = [*targets]
+        self._limits = limits
+        self._tree = Tree(where, limits=limits)
+        try:
+            self.area = StagingArea(self._tree.fd)
+            self.area.sweep(limits.staging_age, alone=False)
+        except BaseException:
+            self._tree.close()
+            raise
+        self.publisher = Publisher(self._tree, self.area, durable=False)
+
+    def close(self) -> None:
+        self.area.close()
+        self._tree.close()
+
+    def seen(self) -> list[Seen]:
+        """What is there of each root."""
+        return [one for root, target in enumerate(self._targets) for one in seen_below(self._tree, root, target)]
+
+    def path(self, root: int, path: Sequence[str]) -> Parts:
+        if not 0 <= root < len(self._targets):
+            raise InvalidArgument("the server sends something that was not asked for")
+        return (*self._targets[root], *names.check(tuple(path), self._limits))
+
+    def replaces(self, path: Parts) -> bool:
+        return not self.keep
+
+    def make_folder(self, path: Parts, mode: int) -> None:
+        self._tree.folder(path, make=True).close()
+
+    def make_link(self, path: Parts, target: str) -> None:
+        with self._tree.folder(path[:-1], make=True) as folder:
+            folder.link(path[-1], target)
+
+    def wrote(self, size: int) -> None: ...
+
+    def room(self, size: int) -> None:
+        if size and size > self._tree.space().free:
+            raise InvalidArgument(f"{size:,} bytes do not fit on this disk, which has {self._tree.space().free:,} left")

@@ -1,0 +1,207 @@
+"""A file of the server read as it comes: each block verified before it is handed out, a broken lane gone on with."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Self
+
+from blake3 import blake3
+
+from tieline.errors import CallError, Conflict, LinkClosed, ProtocolError, call_error
+from tieline.files.transfer import Transfer
+from tieline.lanes.connection import Lane
+from tieline.limits import Limits
+from tieline.store.files.staging import hash_zeros
+from tieline.wire.lane import (
+    BATCH,
+    DAMAGED,
+    HOLE,
+    Again,
+    AllKept,
+    Batch,
+    Broken,
+    Done,
+    End,
+    File,
+    Folder,
+    From,
+    Get,
+    Kept,
+    Kind,
+    Left,
+    Link,
+    Ready,
+    SeenAll,
+    Verified,
+    mark_frame,
+)
+
+_AHEAD = 2
+"Verified blocks held for a reader that is slower than the network."
+
+
+class RemoteFile:
+    """`await read(n)`, or `async for block in file`. Made by `peer.files.open`; use it as a context manager."""
+
+    def __init__(self, path: str, transfer: Transfer, limits: Limits, *, wait: bool = False) -> None:
+        self.path = path
+        self.size: int | None = None
+        "Known from the first read on, unless the file is still on its way to the server."
+        self._limits = limits
+        self._wait = wait
+        self._loop = asyncio.get_running_loop()
+        self._blocks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._left = b""
+        self._over = False
+        self._closed = False
+        self._hasher = blake3()
+        self._marks: list[tuple[int, bytes]] = []
+        self._given = 0
+        self._task = asyncio.create_task(self._run(transfer))
+
+    async def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, empty at the end; without `size`, all that is left."""
+        if size < 0:
+            return b"".join([block async for block in self])
+        if not self._left:
+            self._left = await self._next()
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := self._left or await self._next():
+            self._left = b""
+            yield data
+
+    async def close(self) -> None:
+        """Want no more of it."""
+        self._closed = True
+        self._room.release()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> bytes:
+        if self._over:
+            return b""
+        block = await self._blocks.get()
+        if block is None:
+            self._over = True
+            await self._task
+            return b""
+        self._room.release()
+        return block
+
+    async def _run(self, transfer: Transfer) -> None:
+        try:
+            await transfer.run(self._work)
+        finally:
+            self._blocks.put_nowait(None)
+
+    # -- in the thread -------------------------------------------------------------------------------------------
+
+    def _work(self, lane: Lane) -> None:
+        lane.say(Get([self.path], self._wait))
+        lane.say(SeenAll())
+        match lane.message():
+            case Batch() as batch:
+                self._small(lane, batch)
+            case File() as file:
+                self._file(lane, file)
+            case Left(_, _, code, message):
+                raise call_error(code, message)
+            case Folder() | Link():
+                raise Conflict(f"{self.path} is no file")
+            case other:
+                raise ProtocolError(f"{type(other).__name__} where a file was due")
+        if not isinstance(lane.message(), End):
+            raise ProtocolError("more than was asked for")
+        lane.say(Kept(1))
+        lane.say(AllKept())
+
+    def _small(self, lane: Lane, batch: Batch) -> None:
+        _, size = lane.header()
+        data = lane.exactly(size)
+        self.size = size
+        if len(batch.files) != 1 or blake3(data).digest() != batch.files[0].digest:
+            raise LinkClosed("a file was damaged on the way")
+        self._hand_out(data, len(data))
+
+    def _file(self, lane: Lane, file: File) -> None:
+        self.size = file.size
+        asked, deaf = bool(file.source), bool(file.source)
+        if asked:
+            for offset, digest in self._marks:
+                lane.send(mark_frame(offset, digest))
+            lane.say(Ready())
+        hasher, block = self._hasher.copy(), bytearray()
+        while True:
+            kind, size = lane.header()
+            if kind is Kind.DATA:
+                piece = lane.exactly(size) if size <= BATCH else _long(lane, size)
+                if not deaf:
+                    hasher.update(piece)
+                    block += piece
+            elif kind is Kind.HOLE:
+                (size,) = HOLE.unpack(lane.exactly(HOLE.size))
+                if not deaf:
+                    hash_zeros(hasher, size)
+                    block += bytes(size)
+            elif kind is Kind.MARK:
+                offset, digest = lane.mark()
+                if deaf:
+                    continue
+                if digest == hasher.digest():
+                    self._verified(offset, digest, bytes(block), hasher)
+                    block.clear()
+                    if asked:
+                        lane.say(Verified(offset))
+                elif asked:
+                    deaf = True
+                    lane.say(Again(self._given))
+                else:
+                    raise LinkClosed("a file was damaged on the way")
+            else:
+                match lane.payload(size):
+                    case From(offset) if offset == self._given:
+                        deaf = False
+                        hasher = self._hasher.copy()
+                        block.clear()
+                    case From():
+                        raise Conflict(f"{self.path} was changed on the server while it was read")
+                    case Done():
+                        return
+                    case Broken(code, message):
+                        raise call_error(code or DAMAGED, message)
+                    case other:
+                        raise ProtocolError(f"{type(other).__name__} within a file")
+
+    def _verified(self, offset: int, digest: bytes, block: bytes, hasher: blake3) -> None:
+        begin = offset - len(block)
+        if offset > self._given:
+            self._hand_out(block[max(0, self._given - begin) :], offset)
+        self._hasher = hasher.copy()
+        self._marks.append((offset, digest))
+
+    def _hand_out(self, data: bytes, offset: int) -> None:
+        if not data or offset <= self._given:
+            return
+        self._room.acquire()
+        if self._closed:
+            raise CallError("nobody reads any more")
+        self._given = offset
+        self._loop.call_soon_threadsafe(self._blocks.put_nowait, data)
+
+
+def _long(lane: Lane, size: int) -> bytes:
+    data = bytearray(size)
+    lane.read_into(memoryview(data))
+    return bytes(data)

@@ -1,0 +1,142 @@
+"""A transfer from its beginning to its end over as many lanes as it takes: when one breaks, the next goes on.
+
+The loop hands out tokens and hears how it goes; the work is done by one thread in plain blocking code.
+"""
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from tieline.errors import DeadlineExceeded, LinkClosed, LinkError, Overloaded, ProtocolError, Unavailable
+from tieline.files.tally import Tally, Transferred
+from tieline.lanes.connection import Lane
+from tieline.lanes.dial import dial_lane
+from tieline.limits import Limits
+from tieline.link.dial import backoff
+from tieline.transports.address import Address
+
+Ask = Callable[[], Awaitable[bytes]]
+"Gets a token for a lane over the link."
+Work = Callable[[Lane], Any]
+"What is to be done over one lane; done again from the beginning over the next when that breaks."
+
+TRIES = 8
+"Lanes that may break one after another without anything having been done."
+_AGAIN = (LinkError, Unavailable, Overloaded, DeadlineExceeded)
+
+
+class Transfer:
+    """`await run(work)`; cancelling it cuts the lane and waits for the thread."""
+
+    def __init__(self, address: Address, ask: Ask, tally: Tally, limits: Limits) -> None:
+        self._address = address
+        self._ask = ask
+        self._tally = tally
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._lane: Lane | None = None
+        self._asking: Future[bytes] | None = None
+
+    async def run(self, work: Work) -> Transferred:
+        over: asyncio.Future[None] = self._loop.create_future()
+        thread = threading.Thread(target=self._thread, args=(work, over), name="tieline.transfer", daemon=True)
+        thread.start()
+        try:
+            await asyncio.shield(over)
+        except asyncio.CancelledError:
+            self._cut()
+            await _whatever(over)
+            raise
+        finally:
+            thread.join()
+        return self._tally.result()
+
+    def _cut(self) -> None:
+        self._stop.set()
+        if self._asking is not None:
+            self._asking.cancel()
+        with self._lock:
+            if self._lane is not None:
+                self._lane.stop(LinkClosed("the transfer was stopped"))
+
+    # -- in the thread -------------------------------------------------------------------------------------------
+
+    def _thread(self, work: Work, over: "asyncio.Future[None]") -> None:
+        error: BaseException | None = None
+        try:
+            self._attempts(work)
+        except BaseException as raised:
+            error = raised
+        try:
+            self._loop.call_soon_threadsafe(_settle, over, error)
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits
+
+    def _attempts(self, work: Work) -> None:
+        tries = 0
+        while True:
+            before = self._tally.settled
+            try:
+                self._once(work)
+                if not self._tally.damaged or tries >= TRIES:
+                    self._tally.tell(now=True)
+                    return
+                tries += 1
+            except _AGAIN as error:
+                if isinstance(error, ProtocolError) or self._stop.is_set():
+                    raise
+                tries = 1 if self._tally.settled > before else tries + 1
+                if tries > TRIES:
+                    raise
+                self._tally.tell(f"{error}; trying again")
+                self._stop.wait(backoff(tries - 1, random.random()))
+            if self._stop.is_set():
+                raise LinkClosed("the transfer was stopped")
+
+    def _once(self, work: Work) -> None:
+        self._asking = asyncio.run_coroutine_threadsafe(_ask(self._ask), self._loop)
+        try:
+            token = self._asking.result()
+        except CancelledError:
+            raise LinkClosed("the transfer was stopped") from None
+        lane = dial_lane(self._address, token, self._limits)
+        with self._lock:
+            self._lane = lane
+        try:
+            if self._stop.is_set():
+                raise LinkClosed("the transfer was stopped")
+            self._tally.begin()
+            work(lane)
+        finally:
+            with self._lock:
+                self._lane = None
+            lane.close()
+            self._tally.wire_bytes += lane.bytes_in + lane.bytes_out
+
+
+async def _ask(ask: Ask) -> bytes:
+    return await ask()
+
+
+async def _whatever(over: "asyncio.Future[None]") -> None:
+    """Wait for the thread to have let go of everything, however often we are cancelled."""
+    while not over.done():
+        try:
+            await asyncio.wait([over])
+        except asyncio.CancelledError:
+            continue
+    over.exception()
+
+
+def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,249 @@
+"""One lane: blocking messages and raw bytes over a socket, plain or TLS, for one thread; `stop()` is for all others.
+
+Nothing waits for ever: each wait has a deadline (`idle` between frames, `progress` within one), and `stop` ends any of
+them at once. A bulk side that cannot send takes in meanwhile what comes, so two sides that send never wait for each
+other.
+"""
+
+import errno
+import os
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import NoReturn, cast
+
+from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
+from tieline.limits import DEFAULT, KiB, Limits, MiB
+from tieline.wire.lane import (
+    HEADER,
+    MARK,
+    MESSAGE,
+    Alive,
+    AnyMessage,
+    Closing,
+    Kind,
+    Message,
+    message_frame,
+    read_header,
+    read_message,
+)
+
+_INBOX = 16 * KiB
+"Bytes asked for when a header is wanted: a TLS record. What comes of file bytes with it is copied once more."
+_SLICE = 0.5
+"Seconds a wait lasts before it looks at its deadline and at what has come meanwhile."
+_PILE = 1 * MiB
+"Bytes of answers taken in while sending. A keeping side has far fewer to say."
+
+
+class Lane:
+    """`sock` is connected, in TLS after its handshake; the lane closes it. Errors are LinkClosed and ProtocolError."""
+
+    def __init__(self, sock: socket.socket, limits: Limits = DEFAULT) -> None:
+        self.sock = sock
+        self.tls = isinstance(sock, ssl.SSLSocket)
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._limits = limits
+        self._idle = limits.lane_idle
+        self._progress = limits.lane_progress
+        self._buffer = memoryview(bytearray(_INBOX))
+        self._inbox = bytearray()
+        "What has come and was not asked for yet."
+        self._read = self._reader()
+        self._stopped: TielineError | None = None
+        sock.settimeout(_SLICE)
+
+    # -- from any thread -----------------------------------------------------------------------------------------
+
+    def stop(self, error: TielineError) -> None:
+        """End it now: whatever waits in the lane's thread raises `error`. Fine to call twice, and after its end."""
+        if self._stopped is None:
+            self._stopped = error
+        try:
+            # Not SSLSocket.shutdown, which would also take TLS off a socket that another thread is using.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    # -- out -----------------------------------------------------------------------------------------------------
+
+    def say(self, message: Message) -> None:
+        """Send one message."""
+        self.send(message_frame(message))
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of it, taking in meanwhile what comes when it has to wait."""
+        view = memoryview(data)
+        deadline = 0.0
+        while view:
+            try:
+                sent = self.sock.send(view)
+            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError):
+                deadline = self._wait_more(deadline, self._progress, "the other side takes nothing more")
+                self._take_in()
+            except OSError as error:
+                self._lost(error)
+            else:
+                self.bytes_out += sent
+                view = view[sent:]
+                deadline = 0.0
+
+    def send_file(self, descriptor: int, offset: int, size: int) -> None:
+        """Bytes of a file, from the kernel straight to a plain socket. A file that has become shorter is LinkClosed."""
+        end = offset + size
+        deadline = 0.0
+        while offset < end:
+            try:
+                sent = os.sendfile(self.sock.fileno(), descriptor, offset, end - offset)
+            except BlockingIOError:
+                if not self._poll(select.POLLOUT, _SLICE):
+                    deadline = self._wait_more(deadline, self._progress, "the other side takes nothing more")
+                    self._take_in()
+                continue
+            except OSError as error:
+                self._lost(error)
+            if not sent:
+                raise LinkClosed("the file became shorter while it was sent")
+            self.bytes_out += sent
+            offset += sent
+            deadline = 0.0
+
+    # -- in ------------------------------------------------------------------------------------------------------
+
+    def readable(self) -> bool:
+        """Whether something has come. Never waits."""
+        if self._inbox:
+            return True
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
+        return self._poll(select.POLLIN, 0)
+
+    def header(self, idle: float | None = None) -> tuple[Kind, int]:
+        """The next frame's kind and the length of its payload, which is read next."""
+        allowed = self._idle if idle is None else idle
+        while len(self._inbox) < HEADER.size:
+            got = self._receive(self._buffer, self._progress if self._inbox else allowed)
+            self._inbox += self._buffer[:got]
+        header = bytes(self._inbox[: HEADER.size])
+        del self._inbox[: HEADER.size]
+        return read_header(header)
+
+    def message(self, idle: float | None = None) -> AnyMessage:
+        """The next frame, which must be a message. `Alive` is passed over; `Closing` is raised as what it says."""
+        while True:
+            kind, size = self.header(idle)
+            if kind is not Kind.MESSAGE:
+                raise ProtocolError(f"a {kind.name} frame where a message was due")
+            message = self.payload(size)
+            if not isinstance(message, Alive):
+                return message
+
+    def payload(self, size: int) -> AnyMessage:
+        """The message whose header was just read."""
+        message = read_message(self.exactly(size))
+        if isinstance(message, Closing):
+            raise call_error(message.code, message.message) if message.code else LinkClosed(message.message)
+        return message
+
+    def mark(self) -> tuple[int, bytes]:
+        """The payload of a MARK: an offset, and the digest of all before it."""
+        offset, digest = MARK.unpack(self.exactly(MARK.size))
+        return offset, digest
+
+    def exactly(self, size: int) -> bytes:
+        """So many bytes; for what is small."""
+        if size > MESSAGE:
+            raise ProtocolError(f"{size:,} bytes where {MESSAGE:,} are allowed")
+        data = bytearray(size)
+        self.read_into(memoryview(data))
+        return bytes(data)
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill it; what has come already first, the rest straight from the socket."""
+        done, size = min(len(self._inbox), len(view)), len(view)
+        if done:
+            view[:done] = self._inbox[:done]
+            del self._inbox[:done]
+        read = self._read
+        while done < size:
+            try:  # a TLS record is no longer than 16 KiB, so this goes round often
+                while done < size and (got := read(size - done, view[done:])):
+                    done += got
+                    self.bytes_in += got
+            except OSError:
+                pass  # `_receive` meets it again, or waits
+            if done < size:
+                done += self._receive(view[done:], self._progress)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Callable[[int, memoryview], int]:
+        """Reads what is there into a view, at most so many bytes."""
+        sock = self.sock
+        if isinstance(sock, ssl.SSLSocket):
+            return cast(Callable[[int, memoryview], int], sock.read)  # one Python frame less than recv_into
+        return lambda size, view: sock.recv_into(view, size)
+
+    def _receive(self, view: memoryview, allowed: float) -> int:
+        deadline = 0.0
+        while True:
+            try:
+                got = self.sock.recv_into(view)
+            except (TimeoutError, ssl.SSLWantReadError):
+                deadline = self._wait_more(deadline, allowed, "the other side has said nothing for too long")
+            except OSError as error:
+                self._lost(error)
+            else:
+                if not got:
+                    raise self._stopped or LinkClosed("the lane was cut")
+                self.bytes_in += got
+                return got
+
+    def _take_in(self) -> None:
+        """What has come while we could not send."""
+        while len(self._inbox) < _PILE and self._poll(select.POLLIN, 0):
+            try:
+                got = self.sock.recv_into(self._buffer)
+            except (TimeoutError, ssl.SSLWantReadError):
+                return
+            except OSError as error:
+                self._lost(error)
+            if not got:
+                raise self._stopped or LinkClosed("the lane was cut")
+            self.bytes_in += got
+            self._inbox += self._buffer[:got]
+
+    def _wait_more(self, deadline: float, allowed: float, what: str) -> float:
+        """Goes on waiting until the deadline, which is set at the first of its waits."""
+        if self._stopped is not None:
+            raise self._stopped
+        now = time.monotonic()
+        deadline = deadline or now + allowed - _SLICE
+        if now >= deadline:
+            raise LinkClosed(f"{what} ({allowed:g} s)")
+        return deadline
+
+    def _poll(self, event: int, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, event)
+        return bool(poll.poll(seconds * 1000))
+
+    def _lost(self, error: OSError) -> NoReturn:
+        if self._stopped is not None:
+            raise self._stopped from error
+        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or error.errno in (
+            errno.EPIPE,
+            errno.ECONNRESET,
+            errno.EBADF,
+        ):
+            raise LinkClosed("the lane was cut") from error
+        raise LinkClosed(f"the lane was cut ({error.strerror or error})") from error
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __repr__(self) -> str:
+        return f"<Lane {'tls' if self.tls else 'plain'} {self.bytes_in} in {self.bytes_out} out>"

@@ -1,0 +1,231 @@
+"""The keeping side of a lane: what comes is checked, staged, published in groups, and only then acknowledged.
+
+Plain blocking code for the lane's thread. A group ends when nothing more has come, or when it is large enough: so a
+single file is acknowledged at once, and thousands share the steps that cost.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from blake3 import blake3
+
+from tieline.errors import CallError, ProtocolError
+from tieline.lanes.connection import Lane
+from tieline.lanes.incoming import receive_file
+from tieline.limits import DEFAULT, Limits, MiB
+from tieline.store.files.names import Parts
+from tieline.store.files.publish import Parcel, Publisher
+from tieline.store.files.staging import StagingArea
+from tieline.store.files.trouble import told
+from tieline.wire.lane import (
+    BATCH,
+    DAMAGED,
+    AllKept,
+    Batch,
+    End,
+    Failure,
+    File,
+    Folder,
+    Kept,
+    Kind,
+    Left,
+    Link,
+    Note,
+    Seen,
+    SeenAll,
+)
+
+_GROUP = 512
+"Files published together at most."
+_GROUP_BYTES = 64 * MiB
+_SEEN = 1000
+"Files in one message about what is there."
+
+
+class Destination(Protocol):
+    """Where files go. Its methods raise CallError for what may not go there."""
+
+    area: StagingArea
+    publisher: Publisher
+    by: str
+
+    def path(self, root: int, path: Sequence[str]) -> Parts:
+        """The full path of something below a root, checked: names, and whether it may be written."""
+
+    def replaces(self, path: Parts) -> bool:
+        """Whether a file may take the place of another there."""
+
+    def make_folder(self, path: Parts, mode: int) -> None: ...
+
+    def make_link(self, path: Parts, target: str) -> None: ...
+
+    def room(self, size: int) -> None:
+        """Raises when so many bytes more may not come."""
+
+    def wrote(self, size: int) -> None:
+        """So many of them are on the disk already."""
+
+
+class Hearer(Protocol):
+    """Is told how it goes."""
+
+    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
+        """The next item, counted from 0, is here or coming: a file, folder or link."""
+
+    def sized(self, size: int) -> None:
+        """The newest item, whose size nobody knew, has so many bytes."""
+
+    def moved(self, size: int) -> None:
+        """So many more bytes of content are here."""
+
+    def left(self, root: int, path: Parts, message: str) -> None:
+        """Something was not sent."""
+
+    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
+        """All items before `count` are kept, but for these."""
+
+
+class Receiver:
+    """`run()` takes in everything until the bulk side has ended, and returns its End."""
+
+    def __init__(self, lane: Lane, to: Destination, hearer: Hearer, limits: Limits = DEFAULT) -> None:
+        self.lane = lane
+        self.to = to
+        self.hearer = hearer
+        self.limits = limits
+        self.count = 0
+        "Items so far."
+        self.buffer = memoryview(bytearray(BATCH))
+        self._group: list[Parcel] = []
+        self._numbers: list[int] = []
+        self._bytes = 0
+        self._failures: list[Failure] = []
+        self._said = 0
+        self._folder: tuple[int, list[str], Parts | CallError] | None = None
+
+    def run(self) -> End:
+        while True:
+            if (self._said < self.count or self._failures) and not self.lane.readable():
+                self.commit()
+            message = self.lane.message()
+            match message:
+                case Batch():
+                    self._batch(message)
+                case File():
+                    receive_file(self, message)
+                case Folder():
+                    self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
+                case Link():
+                    self._made(message.root, message.path, "link", partial(self._make_link, message.target))
+                case Left():
+                    self.hearer.left(message.root, tuple(message.path), message.message)
+                case End():
+                    self.commit()
+                    self.lane.say(AllKept())
+                    return message
+                case _:
+                    raise ProtocolError(f"{type(message).__name__} where something to keep was due")
+
+    def tell(self, seen: Sequence[Seen]) -> None:
+        """Say what is there."""
+        for one in seen:
+            for at in range(0, len(one.files), _SEEN):
+                self.lane.say(Seen(one.root, one.folder, one.files[at : at + _SEEN]))
+        self.lane.say(SeenAll())
+
+    def add(self, number: int, parcel: Parcel) -> None:
+        """One more that has arrived."""
+        self._group.append(parcel)
+        self._numbers.append(number)
+        self._bytes += parcel.arrived.size
+        if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
+            self.commit()
+
+    def fail(self, number: int, error: CallError | Failure) -> None:
+        """One that is not kept."""
+        failure = error if isinstance(error, Failure) else Failure(number, error.code, str(error)[:1000])
+        self._failures.append(failure)
+
+    def next_number(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def commit(self) -> None:
+        """Publish the group, and say what is kept."""
+        group, numbers, notes = self._group, self._numbers, list[Note]()
+        self._group, self._numbers, self._bytes = [], [], 0
+        for number, parcel, answer in zip(numbers, group, self.to.publisher.publish(group), strict=True):
+            if parcel.staging is not None:
+                parcel.staging.close("whole" if answer.error is None else "failed")
+            if answer.error is not None:
+                self.fail(number, answer.error)
+            elif answer.note:
+                notes.append(Note(number, answer.note))
+        failures, self._failures = self._failures, []
+        self._said = self.count
+        self.hearer.kept(self.count, failures, notes)
+        self.lane.say(Kept(self.count, failures, notes))
+
+    def drop(self) -> None:
+        """The lane is gone: what came of this group is still good, and is published without a word."""
+        group, self._group = self._group, []
+        for parcel, answer in zip(group, self.to.publisher.publish(group), strict=True):
+            if parcel.staging is not None:
+                parcel.staging.close("whole" if answer.error is None else "failed")
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _batch(self, batch: Batch) -> None:
+        kind, size = self.lane.header(self.limits.lane_progress)
+        if kind is not Kind.DATA or size > BATCH or size != sum(file.size for file in batch.files):
+            raise ProtocolError("a batch whose bytes do not fit what it said")
+        content = self.buffer[:size]
+        self.lane.read_into(content)
+        refused = self._refusal(batch, size)
+        area, at = self.to.area, 0
+        for file in batch.files:
+            number = self.next_number()
+            data = content[at : at + file.size]
+            at += file.size
+            try:
+                if refused is not None:
+                    raise refused
+                path = self._path(batch, file.name)
+                self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else (), file.size)
+                if blake3(data).digest() != file.digest:
+                    self.fail(number, Failure(number, DAMAGED, "it was damaged on the way"))
+                    continue
+                arrived = area.whole(data, file.mode & 0o777 | 0o600, file.mtime, file.digest)
+            except CallError as error:
+                self.fail(number, error)
+            except OSError as error:
+                self.fail(number, told(error, (*batch.folder, file.name)))
+            else:
+                self.add(number, Parcel(arrived, path, self.to.by, self.to.replaces(path)))
+        self.to.wrote(size)
+        self.hearer.moved(size)
+
+    def _refusal(self, batch: Batch, size: int) -> CallError | None:
+        try:
+            self.to.room(size)
+        except CallError as error:
+            return error
+        return None
+
+    def _path(self, batch: Batch, name: str) -> Parts:
+        return self.to.path(batch.root, [*batch.folder, name] if name else batch.folder)
+
+    def _made(self, root: int, path: Sequence[str], kind: str, make: Callable[[Parts], None]) -> None:
+        number = self.next_number()
+        self.hearer.item(root, tuple(path), 0, kind)
+        try:
+            make(self.to.path(root, path))
+        except CallError as error:
+            self.fail(number, error)
+
+    def _make_folder(self, mode: int, path: Parts) -> None:
+        self.to.make_folder(path, mode & 0o777 | 0o700)
+
+    def _make_link(self, target: str, path: Parts) -> None:
+        self.to.make_link(path, target)

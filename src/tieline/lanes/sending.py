@@ -1,0 +1,253 @@
+"""The bulk side of a lane: folders and files go out one behind the other, and what the other side says is heeded.
+
+Plain blocking code for the lane's thread. A file that changes while it is sent is broken off, never sent half old and
+half new; a damaged block is sent again; what the other side has already is passed over.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from blake3 import blake3
+
+from tieline.errors import CallError, ProtocolError
+from tieline.lanes.connection import Lane
+from tieline.lanes.growing import Following, Growing, send_growing
+from tieline.lanes.one_file import send_file
+from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
+from tieline.limits import DEFAULT, Limits
+from tieline.store.files.beneath import FILE
+from tieline.wire.lane import (
+    BATCH,
+    BATCH_FILES,
+    HEADER,
+    SMALL,
+    AllKept,
+    AnyMessage,
+    Batch,
+    End,
+    Failure,
+    Folder,
+    Kept,
+    Kind,
+    Left,
+    Link,
+    Note,
+    Seen,
+    SeenAll,
+    Small,
+    message_frame,
+)
+
+Parts = tuple[str, ...]
+Known = dict[tuple[int, Parts], dict[str, tuple[int, int]]]
+"What the other side has: by root and folder, a file's size and mtime by its name."
+
+
+class Root(Protocol):
+    """One thing to send. Opening it gives a descriptor of a file or folder, or something that has no end yet; it raises
+    CallError or OSError."""
+
+    def open(self) -> int | Growing: ...
+
+    def allowed(self, path: Parts) -> bool: ...
+
+
+class Watcher(Protocol):
+    """Is told how it goes."""
+
+    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
+        """The next item, counted from 0, is on its way: a file, folder or link."""
+
+    def sized(self, size: int) -> None:
+        """The newest item, whose size nobody knew, has so many bytes."""
+
+    def moved(self, size: int) -> None:
+        """So many more bytes of content went out."""
+
+    def left(self, root: int, path: Parts, message: str) -> None:
+        """Something is not sent."""
+
+    def same(self, root: int, path: Parts, size: int) -> None:
+        """The other side has this file already."""
+
+    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
+        """All items before `count` are kept, but for these."""
+
+
+class Sender:
+    """`run()` sends all roots and returns when the other side has said what became of everything."""
+
+    def __init__(self, lane: Lane, roots: Sequence[Root], watcher: Watcher, limits: Limits = DEFAULT) -> None:
+        self.lane = lane
+        self.limits = limits
+        self.watcher = watcher
+        self._roots = roots
+        self._known: Known = {}
+        self._same = self._same_bytes = 0
+        self._buffer = bytearray(BATCH)
+        self._view = memoryview(self._buffer)
+        self.buffer = self._view
+        "For one piece of a longer file."
+
+    def run(self) -> None:
+        for number, root in enumerate(self._roots):
+            self._root(number, root)
+        self.lane.say(End(self._same, self._same_bytes))
+        while not isinstance(self.heed(self.lane.message(self.limits.lane_commit)), AllKept):
+            pass
+
+    def learn(self) -> None:
+        """Read what the other side has."""
+        while not isinstance(message := self.lane.message(), SeenAll):
+            if not isinstance(message, Seen):
+                raise ProtocolError(f"{type(message).__name__} where Seen was due")
+            there = self._known.setdefault((message.root, tuple(message.folder)), {})
+            there.update((name, (size, mtime)) for name, size, mtime in message.files)
+
+    def heed(self, message: AnyMessage) -> AnyMessage:
+        """Take note of what is kept; everything else is given back."""
+        if isinstance(message, Kept):
+            self.watcher.kept(message.count, message.failures, message.notes)
+        return message
+
+    def heed_all(self) -> None:
+        """What has come, without waiting; between files only `Kept` can."""
+        while self.lane.readable():
+            message = self.heed(self.lane.message())
+            if not isinstance(message, Kept):
+                raise ProtocolError(f"{type(message).__name__} between two files")
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _root(self, number: int, root: Root) -> None:
+        try:
+            descriptor = root.open()
+        except (CallError, OSError) as error:
+            self._left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
+            return
+        if not isinstance(descriptor, int):
+            self._growing(number, descriptor)
+            return
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                self._folder(number, descriptor, root.allowed)
+            elif stat.S_ISREG(status.st_mode):
+                self._alone(number, descriptor, status)
+            else:
+                self._left(number, (), special(status.st_mode))
+        finally:
+            os.close(descriptor)
+
+    def _growing(self, number: int, growing: Growing) -> None:
+        try:
+            send_growing(self, number, (), growing)
+        finally:
+            if isinstance(growing, Following):
+                growing.close()
+
+    def _folder(self, number: int, descriptor: int, allowed: Allowed) -> None:
+        for found in walk(descriptor, allowed, self.limits):
+            match found:
+                case AFolder(path, mode):
+                    self.watcher.item(number, path, 0, "folder")
+                    self.lane.say(Folder(number, list(path), stat.S_IMODE(mode) & 0o777))
+                case ALink(path, target):
+                    self.watcher.item(number, path, 0, "link")
+                    self.lane.say(Link(number, list(path), target))
+                case SomeFiles(fd, folder, names):
+                    self._files(number, fd, folder, names)
+                case NotSent(path, message):
+                    self._left(number, path, message)
+
+    def _alone(self, number: int, descriptor: int, status: os.stat_result) -> None:
+        if self._is_there(number, (), "", status):
+            return
+        if status.st_size > SMALL:
+            send_file(self, number, (), descriptor, status)
+            return
+        filling = _Filling(self, number, ())
+        filling.add("", descriptor, status)
+        filling.send()
+
+    def _files(self, number: int, folder_fd: int, folder: Parts, names: Iterable[str]) -> None:
+        filling = _Filling(self, number, folder)
+        for name in names:
+            try:
+                descriptor = os.open(name, FILE | os.O_NOFOLLOW, dir_fd=folder_fd)
+            except FileNotFoundError:
+                continue  # gone since
+            except OSError as error:
+                self._left(number, (*folder, name), _reason(error))
+                continue
+            try:
+                status = os.fstat(descriptor)
+                if self._is_there(number, folder, name, status):
+                    continue
+                if status.st_size <= SMALL and stat.S_ISREG(status.st_mode):
+                    filling.add(name, descriptor, status)
+                elif stat.S_ISREG(status.st_mode):
+                    filling.send()
+                    send_file(self, number, (*folder, name), descriptor, status)
+                else:
+                    self._left(number, (*folder, name), special(status.st_mode))
+            finally:
+                os.close(descriptor)
+        filling.send()
+
+    def _is_there(self, number: int, folder: Parts, name: str, status: os.stat_result) -> bool:
+        if not self._known:
+            return False
+        there = self._known.get((number, folder), {}).get(name)
+        if there != (status.st_size, status.st_mtime_ns):
+            return False
+        self._same += 1
+        self._same_bytes += status.st_size
+        self.watcher.same(number, (*folder, name) if name else folder, status.st_size)
+        return True
+
+    def _left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
+        self.watcher.left(number, path, message)
+        self.lane.say(Left(number, list(path), code, message[:1000]))
+
+
+class _Filling:
+    """A batch of small files of one folder, while it fills."""
+
+    def __init__(self, sender: Sender, root: int, folder: Parts) -> None:
+        self._sender = sender
+        self._root = root
+        self._folder = folder
+        self._files: list[Small] = []
+        self._size = 0
+
+    def add(self, name: str, descriptor: int, status: os.stat_result) -> None:
+        size = status.st_size
+        if self._size + size > BATCH or len(self._files) == BATCH_FILES:
+            self.send()
+        place = self._sender.buffer[self._size : self._size + size]
+        got = os.readv(descriptor, [place]) if size else 0
+        digest = blake3(place[:got]).digest()
+        path = (*self._folder, name) if name else self._folder
+        self._sender.watcher.item(self._root, path, got)
+        self._files.append(Small(name, got, status.st_mode & 0o777, status.st_mtime_ns, digest))
+        self._size += got
+
+    def send(self) -> None:
+        if not self._files:
+            return
+        sender, size = self._sender, self._size
+        head = message_frame(Batch(self._root, list(self._folder), self._files)) + HEADER.pack(size, Kind.DATA)
+        sender.lane.send(head)
+        sender.lane.send(sender.buffer[:size])
+        sender.watcher.moved(size)
+        self._files, self._size = [], 0
+        sender.heed_all()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)

@@ -1,0 +1,307 @@
+"""What callers do with files, each step of it allowed by `Spaces` and done by `Tree` in a thread of the files' own.
+
+Methods, lanes and the HTTP door all come through here. The loop never waits for the disk.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, Protocol, TypeVar
+
+import msgspec
+
+from tieline.errors import Denied, NotFound
+from tieline.limits import DEFAULT, Limits
+from tieline.login.identity import Identity
+from tieline.services.files.digests import Catalogue as DigestCatalogue
+from tieline.services.files.digests import Digests
+from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
+from tieline.store.files.catalogue import Entry, Sums
+from tieline.store.files.facts import Facts, Kind
+from tieline.store.files.names import Parts, parse, shown
+from tieline.store.files.quota import Quota
+from tieline.store.files.tree import Opened, Tree
+
+THREADS = 8
+"Disk operations at a time; the rest wait in line."
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class File(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of a folder. Times in unix milliseconds; `size` in bytes."""
+
+    name: str
+    kind: Kind
+    size: int
+    modified: int
+    mode: int
+    "Permission bits, as `chmod` counts them."
+    digest: str = ""
+    "BLAKE3 in hex; empty while nobody has read the file whole."
+    by: str = ""
+    "The account that put it; empty for what came by hand."
+    at: int = 0
+    "When it was put."
+    target: str = ""
+    "Where a link leads; links are shown, and never followed by the server."
+
+
+_Files = list[File]
+
+
+class FileList(msgspec.Struct, frozen=True):
+    """A page of a folder, by name. `next`: ask again with `after` this; None, that is all.
+
+    `unnamed` counts entries put there by hand whose names cannot be used here.
+    """
+
+    path: str
+    entries: list[File]
+    next: str | None
+    unnamed: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What is taken and what is left, in bytes; a quota of 0 is none."""
+
+    account: str
+    used: int
+    files: int
+    quota: int
+    all_used: int
+    all_files: int
+    all_quota: int
+    disk_free: int
+    disk_total: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A file open for reading: `fd` belongs to whoever has this. `digest` is None while nobody has read it whole."""
+
+    path: str
+    parts: Parts
+    opened: Opened
+    digest: bytes | None
+
+    @property
+    def fd(self) -> int:
+        return self.opened.fd
+
+    @property
+    def facts(self) -> Facts:
+        return self.opened.facts
+
+
+class Catalogue(DigestCatalogue, Protocol):
+    """What is needed of the store."""
+
+    on_sums: Callable[[dict[str, Sums]], None] | None
+
+    async def known(self, paths: list[str]) -> dict[str, Entry]: ...
+
+    async def sums(self) -> dict[str, Sums]: ...
+
+    def forget(self, parts: Parts) -> asyncio.Future[None]: ...
+
+    def moved(self, source: Parts, target: Parts) -> asyncio.Future[None]: ...
+
+
+class Files:
+    """One per server, from `start()` to `close()`. Paths come as text; errors are CallErrors."""
+
+    def __init__(
+        self, tree: Tree, catalogue: Catalogue, spaces: Spaces, quota: Quota, *, limits: Limits = DEFAULT
+    ) -> None:
+        self.tree = tree
+        self.spaces = spaces
+        self.quota = quota
+        self._catalogue = catalogue
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tieline-files")
+        self._digests = Digests(catalogue, self._threads)
+        self._emptying: asyncio.Task[None] | None = None
+        self._removed = False
+        self._closing = False
+
+    async def start(self) -> None:
+        """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
+        self.spaces.start()
+        for space in (ROOMS, PEOPLE):
+            await self.run(self.tree.make, (space,), parents=True)
+        self._catalogue.on_sums = self._count
+        self._count(await self._catalogue.sums())
+        self._empty_trash()
+
+    async def close(self) -> None:
+        """Wait for what is being done on the disk; long work stops at its next step."""
+        self._closing = True
+        await self._digests.close()
+        if self._emptying is not None:
+            await asyncio.wait([self._emptying])
+        self._catalogue.on_sums = None
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something that blocks, in one of our threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def list(self, identity: Identity, path: str, after: str = "", limit: int = 1000) -> FileList:
+        """A page of a folder; of a file or link, a page with just that."""
+        parts = await self.spaces.admit(identity, path, "list")
+        try:
+            page = await self.run(self.tree.page, parts, after, limit)
+        except NotFound:
+            if _is_space(parts):  # it is there as soon as something is put into it
+                return FileList(shown(parts), [], None)
+            found = await self.run(self.tree.stat, parts)
+            if found.kind == "folder" or path.endswith("/"):
+                raise
+            return FileList(shown(parts[:-1]), await self._told(parts[:-1], [found]), None)
+        entries = [entry for entry in page.entries if self.spaces.visible(identity, (*parts, entry.name))]
+        return FileList(shown(parts), await self._told(parts, entries), page.next, page.unnamed)
+
+    async def stat(self, identity: Identity, path: str) -> File:
+        """What lies at a path."""
+        parts = await self.spaces.admit(identity, path, "list")
+        try:
+            found = await self.run(self.tree.stat, parts)
+        except NotFound:
+            if not _is_space(parts):
+                raise
+            return File(parts[1], "folder", 0, 0, 0o755)
+        return (await self._told(parts[:-1], [found]))[0]
+
+    async def open(self, identity: Identity, path: str) -> Reading:
+        """A file, for reading; close its `fd`. Raises Conflict for a folder."""
+        parts = await self.spaces.admit(identity, path, "read")
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self.tree.open, parts)
+        try:
+            opened = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close_unclaimed)
+            raise
+        try:
+            known = (await self._catalogue.known([shown(parts)])).get(shown(parts))
+        except BaseException:
+            os.close(opened.fd)
+            raise
+        digest = known.digest if known is not None and known.holds(opened.facts) else None
+        return Reading(shown(parts), parts, opened, digest)
+
+    async def digest(self, reading: Reading) -> bytes:
+        """The digest of an open file, found by reading it when nobody knows it yet."""
+        return reading.digest or await self._digests.of(reading.parts, reading.opened)
+
+    def find_digest(self, reading: Reading) -> None:
+        """The same for whoever asks next time."""
+        if reading.digest is None:
+            self._digests.begin(reading.parts, reading.opened)
+
+    async def usage(self, identity: Identity) -> Usage:
+        """What the caller's files take, and all files, and the disk."""
+        if identity.guest or not (identity.may(READ) or identity.may(WRITE)):
+            raise Denied(identity.refusal("to see how much room is left", READ))
+        space = await self.run(self.tree.space)
+        sums = await self._catalogue.sums()
+        mine = sums.get(identity.account, Sums(0, 0))
+        return Usage(
+            identity.account,
+            mine.bytes,
+            mine.files,
+            self.quota.each,
+            sum(each.bytes for each in sums.values()),
+            sum(each.files for each in sums.values()),
+            self.quota.all,
+            space.free,
+            space.total,
+        )
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def make(self, identity: Identity, path: str, *, parents: bool = False) -> None:
+        """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
+        parts = await self.spaces.admit(identity, path, "write")
+        await self._make_space(parts)
+        await self.run(self.tree.make, parts, parents=parents)
+
+    async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Kind:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was."""
+        parts = await self.spaces.admit(identity, path, "remove")
+        if path.endswith("/"):
+            await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
+        removed = await self.run(self.tree.remove, parts, whole=whole)
+        if removed.kind in ("file", "folder"):
+            await self._catalogue.forget(parts)
+        if removed.kind == "folder" and whole:
+            self._empty_trash()
+        return removed.kind
+
+    async def move(self, identity: Identity, source: str, target: str, *, replace: bool = False) -> str:
+        """Rename; a `target` that is a folder, or ends in a slash, is where it goes under its old name. Returns its new
+        path. Moving between spaces takes the right to remove there and to write here."""
+        old = await self.spaces.admit(identity, source, "remove")
+        new = await self._target(identity, old, target)
+        await self._make_space(new)
+        replace = replace and not self.spaces.new_only(identity, new)
+        moved = await self.run(self.tree.move, old, new, replace=replace)
+        if moved.kind in ("file", "folder"):
+            await self._catalogue.moved(old, new)
+        return shown(new)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    async def _target(self, identity: Identity, source: Parts, path: str) -> Parts:
+        parts = parse(path, self._limits)
+        within = path.endswith("/") or _is_space(parts)
+        if not within and parts != source and not self.spaces.new_only(identity, parts):
+            try:
+                within = (await self.run(self.tree.stat, parts)).kind == "folder"
+            except NotFound:
+                pass
+        target = (*parts, source[-1]) if within else parts
+        return await self.spaces.admit(identity, shown(target), "write")
+
+    async def _make_space(self, parts: Parts) -> None:
+        """The folder of a room or person comes to be with the first that is put into it."""
+        if len(parts) > 2 and _is_space(parts[:2]):
+            await self.run(self.tree.make, parts[:2], parents=True)
+
+    async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
+        paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}
+        known = await self._catalogue.known(list(paths.values())) if paths else {}
+        return [_file(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
+
+    def _empty_trash(self) -> None:
+        """Begin; what is going on already goes on with what came since."""
+        self._removed = True
+        if not self._closing and (self._emptying is None or self._emptying.done()):
+            self._emptying = asyncio.create_task(self._empty())
+
+    async def _empty(self) -> None:
+        while self._removed and not self._closing:
+            self._removed = False
+            await self.run(self.tree.empty_trash, lambda: self._closing)
+
+    def _count(self, sums: dict[str, Sums]) -> None:
+        self.quota.used({account: each.bytes for account, each in sums.items()})
+
+
+def _file(facts: Facts, entry: Entry | None) -> File:
+    told = File(facts.name, facts.kind, facts.size, facts.mtime_ns // 1_000_000, facts.mode, target=facts.target)
+    if entry is None or not entry.holds(facts):
+        return told
+    digest = entry.digest.hex() if entry.digest else ""
+    return msgspec.structs.replace(told, digest=digest, by=entry.by, at=entry.at)
+
+
+def _is_space(parts: Parts) -> bool:
+    return len(parts) == 2 and parts[0] in (ROOMS, PEOPLE)
+
+
+def _close_unclaimed(done: "asyncio.Future[Opened]") -> None:
+    if not done.cancelled() and done.exception() is None:
+        os.close(done.result().fd)

@@ -1,0 +1,46 @@
+"""The methods files.* that look and change; bytes go by lanes and by HTTP."""
+
+from typing import Annotated
+
+import msgspec
+
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.peer import Peer
+from tieline.services.files.files import File, FileList, Files, Usage
+from tieline.services.files.spaces import READ, WRITE
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
+
+
+def install(handlers: Handlers, files: Files) -> None:
+    """For callers who hold the scopes; where they may do what is `Spaces`' to say."""
+
+    @handlers.method("files.list", scope=READ)
+    async def list_(peer: Peer, path: str = "/", after: str = "", limit: Count = 1000) -> FileList:
+        """A page of a folder by name, behind `after`; of a file, a page with just that."""
+        return await files.list(peer.identity, path, after, limit)
+
+    @handlers.method("files.stat", scope=READ)
+    async def stat(path: str, peer: Peer) -> File:
+        """What lies at a path."""
+        return await files.stat(peer.identity, path)
+
+    @handlers.method("files.make", scope=WRITE)
+    async def make(path: str, peer: Peer, parents: bool = False) -> None:
+        """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
+        await files.make(peer.identity, path, parents=parents)
+
+    @handlers.method("files.remove", scope=WRITE)
+    async def remove(path: str, peer: Peer, whole: bool = False) -> str:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Says what it was."""
+        return await files.remove(peer.identity, path, whole=whole)
+
+    @handlers.method("files.move", scope=WRITE)
+    async def move(source: str, target: str, peer: Peer, replace: bool = False) -> str:
+        """Rename, or move into the folder `target`; with `replace`, over a file. Returns the new path."""
+        return await files.move(peer.identity, source, target, replace=replace)
+
+    @handlers.method("files.usage")
+    async def usage(peer: Peer) -> Usage:
+        """What the caller's files take, what all take, and what is left."""
+        return await files.usage(peer.identity)

@@ -1,0 +1,227 @@
+"""Lanes of the files service: what a caller sends is kept under the rules of `Spaces`, what it asks for is sent.
+
+Runs in lane threads, in plain blocking code. What is acknowledged is on the disk, and known to the catalogue.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from tieline.errors import CallError, Denied, ProtocolError
+from tieline.lanes.connection import Lane
+from tieline.lanes.growing import Following
+from tieline.lanes.receiving import Receiver
+from tieline.lanes.sending import Sender
+from tieline.lanes.there import seen_below
+from tieline.limits import DEFAULT, Limits
+from tieline.login.identity import Identity
+from tieline.services.files.files import Files
+from tieline.services.files.spaces import READ, WRITE
+from tieline.store.files import names
+from tieline.store.files.catalogue import Entry
+from tieline.store.files.names import Parts, parse, shown
+from tieline.store.files.publish import Parcel, Publisher
+from tieline.store.files.staging import StagingArea
+from tieline.wire.lane import Failure, Get, Note, Put, Seen
+
+_RECORDING = 300.0
+"Seconds the catalogue may take: it stands in line with all else that is written."
+
+
+class Catalogue(Protocol):
+    """What is needed of the store."""
+
+    def record_from_thread(self, entries: Sequence[Entry]) -> "Future[None]": ...
+
+
+class Transfers:
+    """One per server. `serve` is what a lane's thread runs."""
+
+    def __init__(self, files: Files, catalogue: Catalogue, *, limits: Limits = DEFAULT) -> None:
+        self.files = files
+        self.limits = limits
+        self.area = StagingArea(files.tree.fd)
+        self._catalogue = catalogue
+
+    def start(self) -> None:
+        """Blocking, before anybody calls: forget what nobody will go on with."""
+        self.area.sweep(self.limits.staging_age)
+
+    def close(self) -> None:
+        self.area.close()
+
+    def serve(self, lane: Lane, identity: Identity) -> None:
+        """Do what the caller asks for, one thing after another."""
+        while True:
+            match lane.message():
+                case Put() as put:
+                    self._put(lane, identity, put)
+                case Get() as get:
+                    self._get(lane, identity, get)
+                case other:
+                    raise ProtocolError(f"{type(other).__name__} where Put or Get was due")
+
+    def publisher(self, done: Callable[[], None] = lambda: None) -> Publisher:
+        """For files put here by whatever way; `done` is called when a group of them is known to the catalogue."""
+
+        def record(parcels: Sequence[Parcel]) -> None:
+            at = int(time.time() * 1000)
+            entries = [_entry(parcel, at) for parcel in parcels]
+            if entries:
+                self._catalogue.record_from_thread(entries).result(_RECORDING)
+            done()
+
+        return Publisher(self.files.tree, self.area, record=record)
+
+    def _put(self, lane: Lane, identity: Identity, put: Put) -> None:
+        if not identity.may(WRITE) or identity.guest:
+            raise Denied(identity.refusal("to put files", WRITE))
+        roots = [self._root(identity, root) for root in put.roots]
+        destination = _Shelves(self, identity, roots, put.keep)
+        try:
+            receiver = Receiver(lane, destination, _Nobody(), self.limits)
+            receiver.tell(list(destination.seen()))
+            try:
+                receiver.run()
+            except BaseException:
+                receiver.drop()
+                raise
+        finally:
+            destination.close()
+
+    def _root(self, identity: Identity, root: str) -> Parts:
+        if root == "/":
+            return ()
+        return self.files.spaces.admit_in_thread(identity, root, "write")
+
+    def _get(self, lane: Lane, identity: Identity, get: Get) -> None:
+        if not identity.may(READ) or identity.guest:
+            raise Denied(identity.refusal("to get files", READ))
+        roots = [_Root(self.files, identity, path, self.area if get.wait else None) for path in get.roots]
+        sender = Sender(lane, roots, _Nobody(), self.limits)
+        sender.learn()
+        sender.run()
+
+
+class _Shelves:
+    """Where a caller's files go: the tree, under the rules of `Spaces` and within the quota."""
+
+    def __init__(self, transfers: Transfers, identity: Identity, roots: Sequence[Parts], keep: bool) -> None:
+        self.by = identity.account
+        self.area = transfers.area
+        self.publisher = transfers.publisher(self._recorded)
+        self._files = transfers.files
+        self._limits = transfers.limits
+        self._identity = identity
+        self._roots = roots
+        self._keep = keep
+        self._folders: dict[Parts, bool] = {}
+        self._checked: tuple[int, Sequence[str], Parts] | None = None
+        self._room = self._files.quota.reserve(self.by, 0)
+
+    def close(self) -> None:
+        self._room.release()
+
+    def seen(self) -> Sequence[Seen]:
+        return [one for root, parts in enumerate(self._roots) for one in self._seen(root, parts)]
+
+    def path(self, root: int, path: Sequence[str]) -> Parts:
+        if not 0 <= root < len(self._roots):
+            raise ProtocolError(f"root {root} was not announced")
+        parts = (*self._roots[root], *path)
+        folder = parts[:-1]
+        if folder not in self._folders:
+            names.check(folder, self._limits)
+            self._files.spaces.check(self._identity, parts or folder, "write")
+            if len(self._folders) > 10_000:
+                self._folders.clear()
+            self._folders[folder] = len(folder) > 1 or bool(folder and folder[0] not in ("rooms", "people"))
+        elif not self._folders[folder]:
+            self._files.spaces.check(self._identity, parts, "write")
+        if parts:
+            names.check(parts[-1:], self._limits)
+        return parts
+
+    def replaces(self, path: Parts) -> bool:
+        return not self._keep and not self._files.spaces.new_only(self._identity, path)
+
+    def make_folder(self, path: Parts, mode: int) -> None:
+        if path:
+            self._files.tree.folder(path, make=True).close()
+
+    def make_link(self, path: Parts, target: str) -> None:
+        with self._files.tree.folder(path[:-1], make=True) as folder:
+            folder.link(path[-1], target)
+            folder.sync()
+
+    def room(self, size: int) -> None:
+        self._room.grow(size)
+
+    def wrote(self, size: int) -> None:
+        self._room.wrote(size)
+
+    def _recorded(self) -> None:
+        """The catalogue counts them now."""
+        self._room.release()
+
+    def _seen(self, root: int, parts: Parts) -> Sequence[Seen]:
+        try:
+            self._files.spaces.check(self._identity, parts, "list")
+        except CallError:
+            return []  # a letter box says nothing
+        return list(seen_below(self._files.tree, root, parts, self._visible(parts)))
+
+    def _visible(self, parts: Parts) -> Callable[[Parts], bool]:
+        return lambda path: self._files.spaces.visible(self._identity, (*parts, *path))
+
+
+class _Root:
+    """Something a caller wants."""
+
+    def __init__(self, files: Files, identity: Identity, path: str, follow: StagingArea | None) -> None:
+        self._files = files
+        self._follow = follow
+        "Where files still on their way are followed, if they are to be."
+        self._identity = identity
+        self._path = path
+        self._parts: Parts = parse(path)
+
+    def open(self) -> int | Following:
+        self._parts = self._files.spaces.admit_in_thread(self._identity, self._path, "read" if self._parts else "list")
+        if not self._parts:
+            return os.dup(self._files.tree.fd)
+        if self._follow is not None and (staging := self._follow.incoming(self._parts)) is not None:
+            try:
+                return Following(self._follow, staging)
+            except OSError:
+                pass  # it is complete this very moment
+        if self._files.tree.stat(self._parts).kind == "folder":
+            with self._files.tree.folder(self._parts) as folder:
+                return os.dup(folder.fd)
+        return self._files.tree.open(self._parts).fd
+
+    def allowed(self, path: Parts) -> bool:
+        return self._files.spaces.visible(self._identity, (*self._parts, *path))
+
+
+class _Nobody:
+    """Watches no transfer: the other side does."""
+
+    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None: ...
+
+    def sized(self, size: int) -> None: ...
+
+    def moved(self, size: int) -> None: ...
+
+    def left(self, root: int, path: Parts, message: str) -> None: ...
+
+    def same(self, root: int, path: Parts, size: int) -> None: ...
+
+    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None: ...
+
+
+def _entry(parcel: Parcel, at: int) -> Entry:
+    arrived = parcel.arrived
+    return Entry(shown(parcel.path), arrived.size, arrived.mtime, arrived.inode, arrived.digest, parcel.by, at)

@@ -1,0 +1,165 @@
+"""What is known of files besides what the disk says: digest, by whom, when. The Catalogue half of SqliteStore.
+
+An entry holds for the very file it was made for: when size, time of change or inode differ, somebody changed the file
+by hand, and the entry is not believed. Losing one loses no file; a digest is found again by reading.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future as ThreadFuture
+
+import msgspec
+
+from tieline.store.database import Database
+from tieline.store.files.facts import Facts
+from tieline.store.files.names import Parts, shown
+from tieline.store.log import MessageLog
+
+DIGEST = 32
+"Bytes of a digest, which is BLAKE3."
+BY_HAND = ""
+"Whose files are that came by no account."
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A file that is there. `path` as `names.shown` gives it; `at` in unix milliseconds."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    digest: bytes | None
+    "None while nobody has read the file whole."
+    by: str = BY_HAND
+    at: int = 0
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether it is still about what lies on the disk."""
+        return (self.size, self.mtime_ns, self.inode) == (facts.size, facts.mtime_ns, facts.inode)
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """What an account's files take."""
+
+    bytes: int
+    files: int
+
+
+_rows = msgspec.json.Decoder(list[tuple[str, int, int, int, str | None, str, int]]).decode
+_FOUND = """
+    SELECT json_group_array(json_array(files.path, size, mtime, inode, hex(digest), account, at))
+    FROM json_each(?) AS asked CROSS JOIN files ON files.path = asked.value
+"""
+_RECORD = """
+    INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest,
+    account = excluded.account, at = excluded.at
+"""
+
+
+class SqliteCatalogue(Database):
+    """Paths are text as `names.shown` gives it. Methods are for the loop's thread, but for the one that says so."""
+
+    on_sums: Callable[[dict[str, Sums]], None] | None = None
+    "Called on the loop with what changed, before a change of the catalogue is answered."
+
+    def record(self, entries: Sequence[Entry]) -> asyncio.Future[None]:
+        """Keep these, instead of what was known of their paths; done when it is on disk."""
+        rows = [(e.path, e.size, e.mtime_ns, e.inode, e.digest, e.by, e.at) for e in entries]
+        return self._sum_up(lambda db: db.executemany(_RECORD, rows))
+
+    def record_from_thread(self, entries: Sequence[Entry]) -> ThreadFuture[None]:
+        """The same, for threads: `.result(timeout)` waits."""
+
+        async def record() -> None:
+            await self.record(entries)
+
+        return asyncio.run_coroutine_threadsafe(record(), self._loop)
+
+    def learn(self, entry: Entry) -> asyncio.Future[None]:
+        """Keep a digest that was found by reading; whose file it is stays, unless nobody knew of it."""
+
+        def work(db: sqlite3.Connection) -> None:
+            found = db.execute("SELECT account, at FROM files WHERE path = ?", (entry.path,)).fetchone()
+            by, at = found or (entry.by, entry.at)
+            row = (entry.path, entry.size, entry.mtime_ns, entry.inode, entry.digest, by, at)
+            db.execute(_RECORD, row)
+
+        return self._sum_up(work)
+
+    async def known(self, paths: Iterable[str]) -> dict[str, Entry]:
+        """What is known of these, by path; ask `Entry.holds` before believing it."""
+        asked = json.dumps(list(paths))
+        text = await self._read(lambda db: db.execute(_FOUND, (asked,)).fetchone()[0])
+        return {row[0]: _entry(*row) for row in _rows(text)}
+
+    def forget(self, parts: Parts) -> asyncio.Future[None]:
+        """The file or the folder with all in it is there no more."""
+        path = shown(parts)
+        return self._sum_up(lambda db: db.execute(f"DELETE FROM files WHERE {_BELOW}", _below(path)))
+
+    def moved(self, source: Parts, target: Parts) -> asyncio.Future[None]:
+        """The file or folder has another path now, and whatever had that is gone."""
+        old, new = shown(source), shown(target)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(f"DELETE FROM files WHERE {_BELOW}", _below(new))
+            db.execute(
+                f"UPDATE files SET path = :new || substr(path, :length) WHERE {_BELOW}",
+                _below(old) | {"new": new, "length": len(old) + 1},
+            )
+
+        return self._sum_up(work)
+
+    async def entries(self, after: str, limit: int) -> list[Entry]:
+        """What is known, by path, from behind `after`: for comparing with the disk."""
+        sql = (
+            "SELECT json_group_array(json_array(path, size, mtime, inode, hex(digest), account, at)) "
+            "FROM (SELECT * FROM files WHERE path > ? ORDER BY path LIMIT ?)"
+        )
+        text = await self._read(lambda db: db.execute(sql, (after, limit)).fetchone()[0])
+        return [_entry(*row) for row in _rows(text)]
+
+    async def sums(self) -> dict[str, Sums]:
+        """What the files of each account take; those that came by hand count for `BY_HAND`."""
+        return await self._read(_sums)
+
+    def _sum_up(self, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[None]:
+        """Do it, and tell `on_sums` what the accounts have afterwards."""
+
+        def and_sum(db: sqlite3.Connection, log: MessageLog) -> dict[str, Sums]:
+            work(db)
+            return _sums(db)
+
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._write(and_sum).add_done_callback(lambda written: self._told(written, done))
+        return done
+
+    def _told(self, written: "asyncio.Future[dict[str, Sums]]", done: "asyncio.Future[None]") -> None:
+        error = None if written.cancelled() else written.exception()
+        if error is None and not written.cancelled() and self.on_sums is not None:
+            self.on_sums(written.result())
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+
+# '0' is the character behind '/': a range of the primary key, where LIKE would look at every row.
+_BELOW = "(path = :path OR (path >= :path || '/' AND path < :path || '0'))"
+
+
+def _below(path: str) -> dict[str, str | int]:
+    return {"path": path}
+
+
+def _sums(db: sqlite3.Connection) -> dict[str, Sums]:
+    return {account: Sums(size, files) for account, size, files in db.execute("SELECT * FROM file_sums")}
+
+
+def _entry(path: str, size: int, mtime: int, inode: int, digest: str | None, by: str, at: int) -> Entry:
+    return Entry(path, size, mtime, inode, bytes.fromhex(digest) if digest else None, by, at)

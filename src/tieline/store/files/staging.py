@@ -1,0 +1,309 @@
+"""Files on their way in: beside the tree, in its own file system, until they are whole and known to be right.
+
+What arrives is written and hashed at once: one running BLAKE3 whose value at each block's end is the digest of all so
+far, and at the end of the whole. A part that was not verified is never believed: whoever goes on with an interrupted
+file hashes what is on the disk anew, and goes on behind the last block on which both sides agree.
+"""
+
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+
+import msgspec
+from blake3 import blake3
+
+from tieline.errors import Conflict
+from tieline.limits import KiB, MiB
+from tieline.store.files.names import OURS, Parts, shown
+
+BLOCK = 4 * MiB
+"What is verified at a time; the same as in wire.lane."
+
+FOLDER = f"{OURS}staging"
+_KEPT, _PASSING = "part-", "new-"
+_PIECE = 256 * KiB
+_ZEROS = bytes(_PIECE)
+_TAKE_OVER = 10.0
+"Seconds until a lane that was told to let go of its file must have done so."
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Arrived(msgspec.Struct, frozen=True, gc=False):
+    """A whole, verified file that lies in the staging folder under `name`."""
+
+    name: str
+    size: int
+    mtime: int
+    "Nanoseconds."
+    inode: int
+    digest: bytes
+
+
+class StagingArea:
+    """The staging folder of the tree whose folder `root` is (a descriptor, which stays the caller's)."""
+
+    def __init__(self, root: int, clock: Callable[[], float] = time.time) -> None:
+        with suppress(FileExistsError):
+            os.mkdir(FOLDER, 0o700, dir_fd=root)
+        self.fd = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+        self._root = root
+        self._clock = clock
+        self._mine = secrets.token_hex(6)
+        self._names = count()
+        self.mask = os.umask(0o077)
+        os.umask(self.mask)
+        self._lock = threading.Lock()
+        self._let_go = threading.Condition(self._lock)
+        self._open: dict[str, Staging] = {}
+        self._incoming: dict[Parts, list[Staging]] = {}
+
+    def sweep(self, older: float, *, alone: bool = True) -> int:
+        """Remove what nobody went on with for `older` seconds and, when no other process uses this folder (`alone`),
+        what nobody can go on with. At the start only; returns how many files that was."""
+        swept = 0
+        for name in os.listdir(self.fd):
+            with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+                age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
+                if age > older or (alone and not name.startswith(_KEPT)):
+                    os.unlink(name, dir_fd=self.fd)
+                    swept += 1
+        return swept
+
+    def whole(self, data: memoryview, mode: int, mtime: int, digest: bytes) -> Arrived:
+        """A small file whose bytes are all here, and whose digest was compared already."""
+        name = self._new_name()
+        descriptor = os.open(name, _CREATE | os.O_EXCL, mode, dir_fd=self.fd)
+        try:
+            write_all(descriptor, data)
+            os.utime(descriptor, ns=(mtime, mtime))
+            inode = os.fstat(descriptor).st_ino
+        except BaseException:
+            os.unlink(name, dir_fd=self.fd)
+            raise
+        finally:
+            os.close(descriptor)
+        return Arrived(name, len(data), mtime, inode, digest)
+
+    def begin(
+        self, path: Parts, by: str = "", *, source: bytes = b"", stop: Callable[[], None] | None = None
+    ) -> "Staging":
+        """A file that will come piece by piece. With a `source` (its owner, path and state), what is here of just that
+        is gone on with, and kept when it is interrupted again; `stop` is called when somebody else goes on with it.
+        """
+        name = f"{_KEPT}{blake3(source).hexdigest(16)}" if source else self._new_name()
+        with self._let_go:
+            self._take_over(name, path)
+            descriptor = os.open(name, _CREATE if source else _CREATE | os.O_EXCL, 0o600, dir_fd=self.fd)
+            _lock(descriptor, path)
+            staging = Staging(self, name, descriptor, path, by, bool(source), stop)
+            self._open[name] = staging
+            self._incoming.setdefault(path, []).append(staging)
+        return staging
+
+    def incoming(self, path: Parts) -> "Staging | None":
+        """The file that is on its way to this path, the one begun last."""
+        with self._lock:
+            found = self._incoming.get(path)
+            return found[-1] if found else None
+
+    def others(self, path: Parts, than: "Staging | None") -> "list[Staging]":
+        """Other files on their way to the same path."""
+        if path not in self._incoming:
+            return []
+        with self._lock:
+            return [one for one in self._incoming.get(path, ()) if one is not than]
+
+    def discard(self, name: str) -> None:
+        """Remove what has arrived and is not wanted."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def close(self) -> None:
+        """Let go of the folder; one in which nothing lies is removed."""
+        os.close(self.fd)
+        with suppress(OSError):
+            os.rmdir(FOLDER, dir_fd=self._root)
+
+    def _new_name(self) -> str:
+        return f"{_PASSING}{self._mine}-{next(self._names)}"
+
+    def _take_over(self, name: str, path: Parts) -> None:
+        before = self._open.get(name)
+        if before is None:
+            return
+        before.stop()
+        if not self._let_go.wait_for(lambda: name not in self._open, _TAKE_OVER):
+            raise Conflict(f"{shown(path)}: the same file is on its way here by another command of yours")
+
+    def _closed(self, staging: "Staging") -> None:
+        with self._let_go:
+            self._open.pop(staging.name, None)
+            left = self._incoming.get(staging.path, [])
+            if staging in left:
+                left.remove(staging)
+            if not left:
+                self._incoming.pop(staging.path, None)
+            self._let_go.notify_all()
+
+
+class Staging:
+    """One file on its way: `write` and `hole` in order, `mark` at each block's end, `finish` at its own. One thread's.
+
+    Leaving it by `close` without `finish` keeps what can be gone on with.
+    """
+
+    def __init__(
+        self,
+        area: StagingArea,
+        name: str,
+        descriptor: int,
+        path: Parts,
+        by: str,
+        resumable: bool,
+        stop: Callable[[], None] | None,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.by = by
+        self.offset = 0
+        "Where the next byte goes."
+        self.verified = 0
+        "Everything before it is right."
+        self.size: int | None = None
+        "As far as the sender knows it."
+        self.resumable = resumable
+        self.fd = descriptor
+        self.moved = threading.Condition()
+        "Told when `verified` or `state` changes."
+        self.state = "coming"
+        "Or `whole`, `failed`, `interrupted`."
+        self._area = area
+        self._stop = stop
+        self._hasher = blake3()
+        self._good = blake3()  # as it was at `verified`
+
+    def stop(self) -> None:
+        """Somebody else goes on with this file."""
+        if self._stop is not None:
+            self._stop()
+
+    def marks(self) -> Iterator[tuple[int, bytes]]:
+        """What is here already, hashed anew: the digest of all of it at each whole block's end."""
+        whole = os.fstat(self.fd).st_size // BLOCK
+        for block in range(whole):
+            hash_range(self._hasher, self.fd, block * BLOCK, BLOCK)
+            yield (block + 1) * BLOCK, self._hasher.digest()
+        self.offset = self.verified = whole * BLOCK
+        self._good = self._hasher.copy()
+
+    def start(self, offset: int) -> bool:
+        """Go on from here, a block's end at or before `verified`; False when it is none."""
+        if offset % BLOCK or offset > self.verified:
+            return False
+        if offset != self.verified:
+            self._hasher = blake3()
+            hash_range(self._hasher, self.fd, 0, offset)
+            self._good = self._hasher.copy()
+        os.ftruncate(self.fd, offset)
+        os.lseek(self.fd, offset, os.SEEK_SET)
+        self.offset = offset
+        self._now(offset)
+        return True
+
+    def write(self, data: memoryview) -> None:
+        self._hasher.update(data)
+        write_all(self.fd, data)
+        self.offset += len(data)
+
+    def hole(self, size: int) -> None:
+        """So many zeros, which take no room on the disk."""
+        hash_zeros(self._hasher, size)
+        self.offset += size
+        os.ftruncate(self.fd, self.offset)
+        os.lseek(self.fd, self.offset, os.SEEK_SET)
+
+    def mark(self, offset: int, digest: bytes) -> bool:
+        """Compare. When it is not right, everything behind `verified` is forgotten."""
+        if offset == self.offset and self._hasher.digest() == digest:
+            self._good = self._hasher.copy()
+            self._now(offset)
+            return True
+        self._hasher = self._good.copy()
+        self.offset = self.verified
+        os.ftruncate(self.fd, self.offset)
+        os.lseek(self.fd, self.offset, os.SEEK_SET)
+        return False
+
+    def digest(self) -> bytes:
+        """Of all that was written so far."""
+        return self._hasher.digest()
+
+    def finish(self, mode: int, mtime: int | None) -> Arrived:
+        """It is whole: the last mark was right. The descriptor is closed, the file lies there under `name`."""
+        os.fchmod(self.fd, mode & ~self._area.mask)
+        if mtime is not None:
+            os.utime(self.fd, ns=(mtime, mtime))
+        status = os.fstat(self.fd)
+        return Arrived(self.name, status.st_size, status.st_mtime_ns, status.st_ino, self._hasher.digest())
+
+    def close(self, state: str) -> None:
+        """It is `whole` (and published), has `failed` (and is removed), or was `interrupted`. Fine to call twice."""
+        if self.fd < 0:
+            return
+        os.close(self.fd)
+        self.fd = -1
+        if state == "failed" or (state == "interrupted" and not self.resumable):
+            self._area.discard(self.name)
+        with self.moved:
+            self.state = state
+            self.moved.notify_all()
+        self._area._closed(self)
+
+    def _now(self, verified: int) -> None:
+        with self.moved:
+            self.verified = verified
+            self.moved.notify_all()
+
+    def __repr__(self) -> str:
+        return f"<Staging {shown(self.path)} {self.state} {self.verified} verified>"
+
+
+def _lock(descriptor: int, path: Parts) -> None:
+    """Two programs that fetch the same file to the same place would write over one another."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Conflict(f"{shown(path)}: another program is just bringing the same file here") from None
+    except OSError:
+        pass  # a file system without locks
+
+
+def write_all(descriptor: int, data: memoryview) -> None:
+    """All of it: a disk may take less at a time."""
+    done = os.write(descriptor, data)
+    while done < len(data):
+        done += os.write(descriptor, data[done:])
+
+
+def hash_range(hasher: blake3, descriptor: int, offset: int, size: int) -> None:
+    """Add so many bytes of a file; those it no longer has are left out, and the digest will tell."""
+    buffer = memoryview(bytearray(min(_PIECE, size)))
+    end = offset + size
+    while offset < end:
+        got = os.preadv(descriptor, [buffer[: min(len(buffer), end - offset)]], offset)
+        if not got:
+            return
+        hasher.update(buffer[:got])
+        offset += got
+
+
+def hash_zeros(hasher: blake3, size: int) -> None:
+    while size > 0:
+        hasher.update(_ZEROS[: min(size, _PIECE)])
+        size -= _PIECE

@@ -1,0 +1,102 @@
+"""Room for uploads: what fits, what does not, and that whatever is reserved comes back."""
+
+import threading
+
+import pytest
+
+from tieline.errors import TooLarge, Unavailable
+from tieline.store.files.quota import MARGIN, Quota
+
+PLENTY = 1 << 50
+
+
+def quota(each: int = 0, all: int = 0, free: int = PLENTY) -> Quota:
+    return Quota(each, all, lambda: free)
+
+
+def test_without_bounds_only_the_disk_counts() -> None:
+    free = quota()
+    free.reserve("ada", 1 << 40)
+    assert free.left("ada") is None
+    with pytest.raises(Unavailable, match="has 67,108,865 left"):
+        quota(free=MARGIN + 1).reserve("ada", 2)
+    quota(free=MARGIN + 1).reserve("ada", 1)
+
+
+def test_an_account_has_its_quota_and_is_told_the_facts() -> None:
+    bounded = quota(each=100)
+    bounded.used({"ada": 60, "bob": 100})
+    assert bounded.left("ada") == 40
+    bounded.reserve("ada", 30)
+    assert bounded.left("ada") == 10
+    with pytest.raises(TooLarge, match="the files of you take 90 of 100") as refused:
+        bounded.reserve("ada", 11)
+    assert refused.value.data == {"asked": 11, "used": 90, "quota": 100}
+    bounded.reserve("ada", 10)
+    with pytest.raises(TooLarge):
+        bounded.reserve("bob", 1)
+
+
+def test_all_together_have_theirs() -> None:
+    bounded = quota(each=100, all=150)
+    bounded.used({"ada": 90, "": 30})
+    bounded.reserve("bob", 20)
+    with pytest.raises(TooLarge, match="the files of everybody take 140 of 150"):
+        bounded.reserve("cyd", 11)
+    assert bounded.left("bob") == 10
+
+
+def test_what_is_released_can_be_used_again() -> None:
+    bounded = quota(each=100, free=MARGIN + 100)
+    for _ in range(3):
+        with bounded.reserve("ada", 100) as reservation:
+            with pytest.raises(TooLarge):
+                bounded.reserve("ada", 1)
+            with pytest.raises(Unavailable):
+                bounded.reserve("bob", 1)
+            reservation.wrote(60)
+        reservation.release()
+        assert bounded.left("ada") == 100
+
+
+def test_an_upload_of_unknown_size_reserves_as_it_grows() -> None:
+    bounded = quota(each=100)
+    reservation = bounded.reserve("ada", 0)
+    reservation.grow(60)
+    with pytest.raises(TooLarge):
+        reservation.grow(50)
+    reservation.grow(40)
+    assert bounded.left("ada") == 0
+    reservation.release()
+    assert bounded.left("ada") == 100
+
+
+def test_what_is_written_already_is_not_counted_twice_against_the_disk() -> None:
+    free = MARGIN + 100
+    bounded = Quota(0, 0, lambda: free)
+    one = bounded.reserve("ada", 80)
+    one.wrote(80)
+    free -= 80
+    bounded.reserve("bob", 20)
+    with pytest.raises(Unavailable):
+        bounded.reserve("bob", 1)
+
+
+def test_threads_together_never_pass_the_bound() -> None:
+    bounded = quota(each=1000)
+    got: list[int] = []
+
+    def grab() -> None:
+        for _ in range(200):
+            try:
+                bounded.reserve("ada", 3)
+            except TooLarge:
+                return
+            got.append(3)
+
+    threads = [threading.Thread(target=grab) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(got) == 999
