@@ -677,6 +677,41 @@ def test_the_server_watches_the_deadline_of_a_machine_that_does_not(clock):
     on_clock(clock, play)
 
 
+def test_a_machine_that_fell_silent_is_told_to_its_callers_within_seconds(clock):
+    async def play(board):
+        lab = Lab()
+        machine = await board.machine(lab)
+        caller = await board.join("laptop")
+        lab.gate.clear()
+        waiting = asyncio.create_task(caller.call("lab-1/wait"))
+        await clock.advance(30)
+        assert not waiting.done()  # it answers pings, and so is there
+        machine.link.stream.pause_reading()
+        await clock.advance(2 * board.limits.machine_ping + 1)
+        with pytest.raises(Unavailable, match="was lost during the call"):
+            await waiting
+
+    on_clock(clock, play)
+
+
+def test_a_caller_that_fell_silent_is_given_up_within_seconds(clock):
+    async def play(board):
+        lab = Lab()
+        await board.machine(lab)
+        caller = await board.join("laptop")
+        lab.gate.clear()
+        waiting = asyncio.create_task(caller.call("lab-1/wait"))
+        await clock.settle()
+        caller.link.stream.pause_reading()
+        await clock.advance(2 * board.limits.machine_ping + 1)
+        assert lab.cancelled == 1
+        caller.link.stream.resume_reading()
+        with pytest.raises(LinkClosed):
+            await waiting
+
+    on_clock(clock, play)
+
+
 # -- frames of the hostile --------------------------------------------------------------------------------------------
 
 

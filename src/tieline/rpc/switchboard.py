@@ -71,6 +71,8 @@ class Switchboard:
         if len(machine.offerings) >= self._limits.offering_links:
             raise Overloaded(f"{len(machine.offerings)} links of {machine.name} offer methods; end one of them first")
         machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, self._clock()))
+        if peer.link is not None:
+            peer.link.watch_closely(self._limits.machine_ping)
         peer.on_end(self._leave)
         for offering in machine.offerings[:-1]:
             if instance and offering.instance == instance and offering.peer.link is not None:
@@ -172,6 +174,8 @@ class Switchboard:
         scopes = tuple(sorted(who.scopes))
         origin = encode(Origin(number, who.account, who.device, scopes, who.via, who.guest))
         caller = self._callers[peer] = _Caller(number, msgspec.Raw(origin))
+        if peer.link is not None:
+            peer.link.watch_closely(self._limits.machine_ping)
         peer.on_end(self._caller_left)
         return caller
 
