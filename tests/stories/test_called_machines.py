@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -15,7 +16,8 @@ import tieline
 from tieline import commands
 
 from .conftest import Machines, Servers
-from .machines import DEADLINE, Machine, ServerProcess, line, login, resident
+from .machines import DEADLINE, LONG, Machine, ServerProcess, line, login, resident
+from .test_commands import ACTOR, locally, plan
 
 STUBBORN = "trap '' INT TERM; echo up; while :; do sleep 0.1; done"
 
@@ -290,3 +292,18 @@ async def test_a_server_that_is_told_to_stop_lets_a_command_on_a_machine_finish(
     async with asyncio.timeout(DEADLINE):
         assert await command.wait() == 0
         assert await server.ended() == 0
+
+
+@pytest.mark.timeout(1800)
+async def test_whatever_a_command_does_on_a_machine_comes_out_as_if_it_ran_here(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    await lab(owner, machines, "lab-1")
+    async with tieline.connect(server.unix) as peer:
+        for number in range(500 if LONG else 30):
+            steps, data = plan(random.Random(f"machine {number}"))
+            argv = [*ACTOR, *steps]
+            here = await asyncio.to_thread(locally, argv, data)
+            async with asyncio.timeout(DEADLINE * 5):
+                done = await commands.run(peer, argv, target="lab-1", input=data)
+            assert (done.code, done.stdout, done.stderr) == here, steps
