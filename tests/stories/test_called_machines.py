@@ -16,7 +16,8 @@ import tieline
 from tieline import commands
 
 from .conftest import Machines, Servers
-from .machines import DEADLINE, LONG, Machine, ServerProcess, line, login, resident
+from .machines import DEADLINE, LONG, Machine, ServerProcess, command, line, login, resident
+from .terminals import Terminal
 from .test_commands import ACTOR, locally, plan
 
 STUBBORN = "trap '' INT TERM; echo up; while :; do sleep 0.1; done"
@@ -307,3 +308,36 @@ async def test_whatever_a_command_does_on_a_machine_comes_out_as_if_it_ran_here(
             async with asyncio.timeout(DEADLINE * 5):
                 done = await commands.run(peer, argv, target="lab-1", input=data)
             assert (done.code, done.stdout, done.stderr) == here, steps
+
+
+@pytest.mark.timeout(240)
+async def test_a_terminal_on_a_machine_outlives_its_caller_and_the_server(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    await join(owner, machines("lab-1"), "ada", "lab-1")
+    process = await machines("lab-1").start("agent", "--allow", "shell")
+    await said(process, "can be called as lab-1")
+    shell = Terminal(command("shell", "--on", "lab-1", "--", "env", "PS1=$ ", "sh"), owner.environment)
+    try:
+        await shell.shows("$ ")
+        await shell.type("word=$((6 * 7)); echo it is $word\n")
+        await shell.shows("it is 42")
+        (session,) = json.loads(await owner.out("sessions", "--on", "lab-1", "--json"))
+        await server.kill()
+        await said(process, "trying again")
+        await server.start()
+        await said(process, "back again")
+    finally:
+        shell.close()
+    again = Terminal(command("shell", "--on", "lab-1", "--attach", session["id"]), owner.environment)
+    try:
+        await again.shows("it is 42")
+        await again.type("echo still $word\n")
+        await again.shows("still 42")
+        await again.type("exit 5\n")
+        assert await again.ended() == 5
+    finally:
+        again.close()
+    code, _, said_there = await owner.run("run", "--on", "lab-1", "--", "true")
+    assert code == 255  # this agent allows terminals only
+    assert "offers no method 'shell.run'" in said_there
