@@ -135,8 +135,8 @@ class Switchboard:
         self, work: "Work", peer: "Peer", channel: int, call: Call, offering: Offering, name: str
     ) -> "asyncio.Future[None]":
         near, far = peer.link, offering.peer.link
-        if near is None or far is None:
-            raise LinkClosed
+        if near is None or far is None or far.session.closing:
+            raise Unavailable(f"{call.method}: that machine is just leaving; try again in a moment")
         if offering.open >= self._limits.calls or far.stream.buffered() > self._limits.relay_backlog:
             raise Overloaded(f"{call.method}: that machine has all it can take for now; try again in a moment")
         caller = self._callers.get(peer) or self._caller(peer)
