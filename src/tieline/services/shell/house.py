@@ -36,7 +36,7 @@ class House:
         if not rule.covers(self._name):
             raise Denied(f"{who.account} may run commands on {', '.join(rule.targets or ()) or 'no machine'}, not here")
         file = find(name, folder, path)
-        if rule.commands is not None and file not in _files(rule.commands, path):
+        if rule.commands is not None and _placed(file) not in _files(rule.commands, path):
             raise Denied(f"{who.account} may run {', '.join(rule.commands) or 'no commands'} here, and not {name[:80]}")
         return file
 
@@ -104,11 +104,16 @@ def _size(text: str) -> int:
     return len(os.fsencode(text)) + 1
 
 
+def _placed(file: str) -> str:
+    """The file by the true name of its folder, but its own name: there are programs that do what they are called."""
+    return os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
+
+
 def _files(commands: Sequence[str], path: str) -> set[str]:
     files = set()
     for command in commands:
         try:
-            files.add(find(command, "/", path))
+            files.add(_placed(find(command, "/", path)))
         except (Denied, NotFound):
             continue  # not installed here
     return files
