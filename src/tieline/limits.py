@@ -55,7 +55,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     "Seconds. A link that was silent so long is pinged; after twice this it is closed."
 
     machine_ping: float = 5.0
-    "Seconds. The same for a link that offers methods to others, or calls others': who is lost is noticed in twice this."
+    "Seconds. The same for a link that offers methods to others or calls theirs: who is lost is noticed in twice this."
 
     opening: float = 10.0
     "Seconds. From accept to login done, TLS handshake included: an absolute deadline, not one per read."

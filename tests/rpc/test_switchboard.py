@@ -202,6 +202,28 @@ async def test_the_links_of_one_device_are_one_machine_and_the_newest_has_the_sa
         await caller.call("lab-1/more")
 
 
+async def test_while_one_link_of_a_machine_is_leaving_another_has_the_say(board):
+    gate = asyncio.Event()
+    handlers = offering(a="second")
+
+    @handlers.method("wait")
+    async def wait() -> None:
+        await gate.wait()
+
+    await board.machine(offering(a="first"))
+    second = await board.machine(handlers)
+    caller = await board.join("desk")
+    assert await caller.call("lab-1/a") == "second"
+    waiting = asyncio.create_task(caller.call("lab-1/wait"))
+    await until(lambda: board.seat(caller).open_work)
+    await settle()
+    second.refuse_calls("going home")
+    await settle()
+    assert await caller.call("lab-1/a") == "first"
+    gate.set()
+    await waiting
+
+
 async def test_a_program_that_comes_back_takes_the_place_of_its_lost_link(board):
     gate = asyncio.Event()
     handlers = Handlers()

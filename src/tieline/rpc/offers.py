@@ -44,21 +44,24 @@ class Offering:
         self.callers: set[int] = set()
         "Who has called here and not left since, by number."
 
+    @property
+    def leaving(self) -> bool:
+        """True when this link takes no new calls."""
+        link = self.peer.link
+        return link is None or link.session.closing
+
 
 class Machine:
     """One device that can be called."""
 
-    __slots__ = ("account", "device", "offerings")
+    __slots__ = ("account", "device", "name", "offerings")
 
     def __init__(self, account: str, device: str) -> None:
         self.account = account
         self.device = device
+        self.name = f"{account}/{device}"
         self.offerings: list[Offering] = []
         "Oldest first."
-
-    @property
-    def name(self) -> str:
-        return f"{self.account}/{self.device}"
 
     @property
     def since(self) -> float:
@@ -75,8 +78,7 @@ class Machine:
         closing = False
         for offering in reversed(self.offerings):
             if name in offering.methods:
-                link = offering.peer.link
-                if link is not None and not link.session.closing:
+                if not offering.leaving:
                     return offering, offering.methods[name]
                 closing = True
         if closing:

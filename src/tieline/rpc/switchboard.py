@@ -20,8 +20,6 @@ from tieline.rpc.relay import Relay
 from tieline.wire.messages import Call, Origin, encode
 
 if TYPE_CHECKING:
-    import asyncio
-
     from tieline.rpc.peer import Peer
     from tieline.rpc.work import Work
 
@@ -31,6 +29,9 @@ GONE = "/gone"
 "What a server calls at a machine, without an origin, when a caller's link is gone."
 REVOKED = "/revoked"
 "The same when an account, or one device of it, may do less than before: what it started is to end."
+Route = tuple[Machine, Offering, Offer]
+_ROUTES = 10_000
+"Routes remembered: names are made up by callers."
 
 
 class Switchboard:
@@ -45,11 +46,13 @@ class Switchboard:
         self._clock = clock
         self._machines: dict[tuple[str, str], Machine] = {}
         self._accounts: dict[str, set[str]] = {}  # by device name; those that are away as well
+        self._routes: dict[str, Route] = {}  # by method, until a machine comes or goes
         self._callers: dict[Peer, _Caller] = {}
         self._numbers = count(1)
 
     def remember(self, machines: Iterable[tuple[str, str]]) -> None:
         """Account and device of all there have been: a name that is somebody's goes to nobody else while he is away."""
+        self._routes.clear()
         self._accounts = {}
         for account, device in (*machines, *self._machines):
             self._accounts.setdefault(device, set()).add(account)
@@ -58,6 +61,7 @@ class Switchboard:
         """This link offers just these from now on. A link of the same device and instance before it is dead."""
         who = peer.identity
         check(who, methods, self._limits)
+        self._routes.clear()
         machine = self._machines.get((who.account, who.device))
         if machine is None:
             if len(self._machines) >= self._limits.machines:
@@ -121,19 +125,23 @@ class Switchboard:
             raise NotFound(f"no method {call.method[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
         if call.origin is not None:
             raise Denied("only a server says for whom a call is passed on, and it knows who you are")
-        machine = self.machine(target)
-        offering, offer = machine.find(name)
+        route = self._routes.get(call.method)
+        if route is None or route[1].leaving:
+            route = self._route(call.method, target, name)
+        machine, offering, offer = route
         if self.permit is not None:
             self.permit(peer.identity, machine.name, name)
+        work.pass_on(channel, call, offer.scope, lambda: self._begin(work, peer, channel, call, offering, name))
 
-        def begin() -> "asyncio.Future[None]":
-            return self._begin(work, peer, channel, call, offering, name)
+    def _route(self, method: str, target: str, name: str) -> Route:
+        machine = self.machine(target)
+        route = machine, *machine.find(name)
+        if len(self._routes) >= _ROUTES:
+            self._routes.clear()
+        self._routes[method] = route
+        return route
 
-        work.pass_on(channel, call, offer.scope, begin)
-
-    def _begin(
-        self, work: "Work", peer: "Peer", channel: int, call: Call, offering: Offering, name: str
-    ) -> "asyncio.Future[None]":
+    def _begin(self, work: "Work", peer: "Peer", channel: int, call: Call, offering: Offering, name: str) -> Relay:
         near, far = peer.link, offering.peer.link
         if near is None or far is None or far.session.closing:
             raise Unavailable(f"{call.method}: that machine is just leaving; try again in a moment")
@@ -153,8 +161,7 @@ class Switchboard:
             offering.open -= 1
             work.passed(channel)
 
-        window, streaming = self._limits.window, call.streaming
-        return Relay(work, *ends, call.method, window=window, streaming=streaming, ended=ended).over
+        return Relay(work, *ends, call.method, self._limits.window, call.streaming, ended)
 
     # -- who is here ---------------------------------------------------------------------------------------------
 
@@ -163,6 +170,7 @@ class Switchboard:
         machine = self._machines.get(key)
         if machine is None:
             return
+        self._routes.clear()
         machine.offerings = [offering for offering in machine.offerings if offering.peer is not peer]
         if not machine.offerings:
             del self._machines[key]

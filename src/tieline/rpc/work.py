@@ -43,7 +43,14 @@ _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
 _FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
-Running = "asyncio.Future[Any]"
+
+class Passing(Protocol):
+    """A call that somebody else answers."""
+
+    def cancel(self) -> object: ...
+
+    def over(self) -> "asyncio.Future[None]":
+        """Done when it is answered."""
 
 
 class Onward(Protocol):
@@ -64,7 +71,7 @@ class Work:
         self._handlers = handlers
         self._link = link
         self._session = link.session
-        self._running: dict[int, asyncio.Future[Any]] = {}
+        self._running: dict[int, asyncio.Future[Any] | Passing] = {}
         # Methods this peer was found to be allowed: a login's scopes never change, whoever loses one loses the link.
         self._permitted: dict[str, Handler] = {}
 
@@ -103,9 +110,8 @@ class Work:
         else:
             self._start(channel, Bound(handler, who), arguments, call)
 
-    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
-        """Let somebody else answer: until he calls `passed()`, and cancelling the future that `begin()` gives stops
-        him. Raises what the caller is to be told."""
+    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], Passing]") -> None:
+        """Let somebody else answer, until he calls `passed()`. Raises what the caller is to be told."""
         self._permit(self._peer.identity, call.method, scope)
         self._admit()
         self._running[channel] = begin()
@@ -132,14 +138,12 @@ class Work:
         return True
 
     def running(self) -> list["asyncio.Future[Any]"]:
-        return list(self._running.values())
+        return [each if isinstance(each, asyncio.Future) else each.over() for each in self._running.values()]
 
-    def cancel_all(self) -> list["asyncio.Future[Any]"]:
-        """The peer is gone. Returns what is still winding down."""
-        running = list(self._running.values())
-        for future in running:
-            future.cancel()
-        return running
+    def cancel_all(self) -> None:
+        """The peer is gone."""
+        for each in list(self._running.values()):
+            each.cancel()
 
     def __len__(self) -> int:
         return len(self._running)
