@@ -198,7 +198,7 @@ async def test_errors_of_the_machine_reach_the_caller(board, lab, method, kind, 
     ],
     ids=["none", "a null", "mixed", "empty bytes", "bytes", "larger than the window", "many"],
 )
-@pytest.mark.parametrize("window", [4 * KiB, 256 * KiB, 1 * MiB])
+@pytest.mark.parametrize("window", [4 * KiB, 256 * KiB])
 async def test_streams_cross_both_ways_whole_and_in_order(lab, items, window):
     async with nothing_left():
         board = Board(Limits(window=16 * KiB))
@@ -512,7 +512,7 @@ async def test_a_machine_that_is_leaving_takes_no_new_calls(board, lab):
     assert await waiting == "done"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 async def test_whatever_goes_in_the_middle_nothing_is_left_at_the_server(lab, seed):
     dice = random.Random(seed)
     async with nothing_left():
@@ -744,7 +744,7 @@ async def test_a_caller_that_sends_beyond_its_credit_ends_its_own_link_only(boar
     assert await other.call("lab-1/add", a=1, b=1) == 2
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(8))
 async def test_whatever_frames_either_end_sends_the_server_goes_on(lab, seed, caplog):
     """Nothing but the rules of the protocol is broken, and only the link of who broke it ends."""
     dice = random.Random(seed)
