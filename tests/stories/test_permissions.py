@@ -27,8 +27,9 @@ from tieline.login.identity import ENROL, Identity
 from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier
 
 Params = dict[str, Any]
+BEGUN = ("id", "account", "device", "address", "target", "kind", "folder")
 OPERATIONS: dict[str, tuple[str | None, Callable[[str], Params]]] = {
-    # method: the scope it needs, and its parameters, given the name of a file that tells that it ran
+    # method: the scope it needs (or what one must be), and its parameters, given a file that tells that it ran
     "shell.run": ("shell", lambda file: {"id": secrets.token_hex(8), "argv": ["touch", file]}),
     "shell.open": ("shell", lambda file: {"argv": ["touch", file]}),
     "shell.errors": ("shell", lambda file: {"id": "x" * 16}),
@@ -39,11 +40,11 @@ OPERATIONS: dict[str, tuple[str | None, Callable[[str], Params]]] = {
     "shell.sessions": ("shell", lambda file: {}),
     "shell.share": ("shell", lambda file: {"id": "x", "watchable": True}),
     "shell.close": ("shell", lambda file: {"id": "x"}),
-    "shell.narrow": ("admin", lambda file: {"account": "nobody"}),
-    "shell.rule": (None, lambda file: {"account": "nobody"}),
+    "shell.narrow": ("admin", lambda file: {"account": "with-nothing"}),
+    "shell.rule": ("admin", lambda file: {"account": "nobody"}),
     "audit.list": (None, lambda file: {}),
-    "audit.begun": (None, lambda file: {"entry": {}}),
-    "audit.ended": (None, lambda file: {"id": "x", "at": 0, "outcome": "", "out": 0}),
+    "audit.begun": ("machine", lambda file: {"entry": {**dict.fromkeys(BEGUN, ""), "argv": [], "at": 0}}),
+    "audit.ended": ("machine", lambda file: {"id": "x", "at": 0, "outcome": "", "out": 0}),
     "accounts.allow": ("admin", lambda file: {"account": "nobody", "can": ["shell"]}),
     "accounts.invite": ("admin", lambda file: {"account": "nobody2", "can": ["shell"]}),
     "chat.rooms": ("chat", lambda file: {}),
@@ -61,7 +62,7 @@ PASSWORD = "a word that is long enough"
 
 
 def allowed(scope: str | None, scopes: frozenset[str]) -> bool:
-    return scope is None or scope in scopes or "admin" in scopes
+    return scope is None or scope in scopes or (scope != "machine" and "admin" in scopes)
 
 
 @dataclass
@@ -204,7 +205,8 @@ async def test_the_matrix(place: Place, door: str) -> None:
 async def test_every_method_for_a_shell_is_in_the_table(place: Place) -> None:
     offered = {handler.name: handler.scope for handler in place.server.handlers}
     mine = {name: scope for name, scope in offered.items() if name.startswith(("shell.", "audit."))}
-    assert mine == {name: scope for name, (scope, _) in OPERATIONS.items() if name in mine}
+    judged_inside = {"shell.rule", "audit.begun", "audit.ended"}  # by who it is: machines may
+    assert mine == {name: None if name in judged_inside else OPERATIONS[name][0] for name in mine}
 
 
 async def test_guests_and_tickets_reach_none_of_it(place: Place) -> None:
@@ -217,13 +219,17 @@ async def test_guests_and_tickets_reach_none_of_it(place: Place) -> None:
     assert place.marks == set()
 
 
-async def test_nobody_reports_what_ran_who_is_no_machine(place: Place) -> None:
-    entry = dict.fromkeys(("id", "account", "device", "address", "target", "kind", "folder"), "")
-    async with tieline.connect(place.tcp) as peer:
-        with pytest.raises(InvalidArgument):
-            await peer.call("audit.begun", entry={**entry, "argv": [], "at": 0})
-        with pytest.raises(InvalidArgument):
-            await peer.call("shell.rule", account="an-admin")
+async def test_a_machine_reports_only_of_those_who_called_it(place: Place) -> None:
+    entry = {**dict.fromkeys(BEGUN, "x"), "account": "an-admin", "argv": ["rm"], "at": 0}
+    async with tieline.connect(place.tcp, **place.credential("for chat")) as peer:
+        handlers = tieline.Handlers()
+        handlers.add(lambda: None, "shell.nothing")
+        await peer.serve(handlers)
+        for method, params in (("audit.begun", {"entry": entry}), ("shell.rule", {"account": "an-admin"})):
+            with pytest.raises(Denied):
+                await peer.call(method, **params)
+    async with tieline.connect(place.tcp, **place.credential("an admin")) as admin:
+        assert await admin.call("audit.list") == []
 
 
 async def test_http_offers_no_way_to_it(place: Place) -> None:
@@ -315,6 +321,8 @@ async def test_no_forged_frame_runs_anything(place: Place) -> None:
 async def test_an_account_narrowed_to_programs_runs_these_and_no_others(place: Place) -> None:
     async with tieline.connect(place.tcp, **place.credential("an admin")) as admin:
         await admin.call("shell.narrow", account="for-a-shell", commands=["echo", "/bin/cat"])
+        with pytest.raises(NotFound):
+            await admin.call("shell.narrow", account="For-a-shell", commands=["echo"])
     impostor = place.folder / "echo"
     impostor.write_text("#!/bin/sh\necho impostor\n")
     impostor.chmod(0o755)
@@ -331,6 +339,10 @@ async def test_an_account_narrowed_to_programs_runs_these_and_no_others(place: P
         for name in ("PATH", "LD_PRELOAD", "PYTHONPATH", "BASH_ENV", "ENV", "IFS", "LD_LIBRARY_PATH", "PERL5LIB"):
             with pytest.raises(Denied, match=name):
                 await run(peer, ["echo"], env={name: str(place.folder)})
+        for name in ("GIT_SSH_COMMAND", "HOME", "EDITOR"):
+            with pytest.raises(Denied, match=name):
+                await run(peer, ["echo"], env={name: "x"})
+        assert (await run(peer, ["echo"], env={"TZ": "UTC", "LC_ALL": "C"})).code == 0
         with pytest.raises((InvalidArgument, NotFound)):
             await run(peer, ["echo\0x"])
     assert place.marks == {"echo"}

@@ -121,6 +121,7 @@ def _shell(db: sqlite3.Connection) -> None:
             at INTEGER NOT NULL, ended INTEGER, outcome TEXT NOT NULL DEFAULT '', out INTEGER NOT NULL DEFAULT 0
         );
         CREATE INDEX commands_of ON commands (account, number);
+        CREATE INDEX commands_on ON commands (target, number);
         CREATE TABLE shell_rules (account TEXT PRIMARY KEY, targets TEXT, commands TEXT) WITHOUT ROWID
         """,
     )

@@ -9,6 +9,9 @@ from typing import Protocol
 
 import msgspec
 
+OWN = "server"
+"What rules call the machine of the server itself, and no other, whatever that calls itself."
+
 
 class Rule(msgspec.Struct, frozen=True):
     """What the scope `shell` is narrowed to for one account; None is no narrowing."""
@@ -20,8 +23,10 @@ class Rule(msgspec.Struct, frozen=True):
 
     def covers(self, target: str) -> bool:
         """Whether it lets one run anything on this machine, called by its full name or by its device's alone."""
+        if self.targets is None or (OWN in self.targets and target == OWN):
+            return True
         names = (target, target.rpartition("/")[2])
-        return self.targets is None or any(fnmatchcase(name, each) for each in self.targets for name in names)
+        return any(fnmatchcase(name, each) for each in self.targets if each != OWN for name in names)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -56,7 +61,7 @@ class ShellStore(Protocol):
     """What is written is on its way to the disk when a method returns; its future may fail with Unavailable."""
 
     def command_begun(self, begun: Begun, keep: int) -> asyncio.Future[None]:
-        """Write it down; the oldest go when there are more than `keep`."""
+        """Write it down, once; of each machine the oldest go when it has more than about `keep`."""
 
     def command_ended(self, id: str, target: str, at: int, outcome: str, out: int) -> asyncio.Future[None]:
         """How it ended, if that is not known yet."""

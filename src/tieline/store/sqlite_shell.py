@@ -11,6 +11,10 @@ from tieline.store.log import MessageLog
 from tieline.store.shell import Begun, Entry, Rule
 
 _FIELDS = "number, id, account, device, address, target, kind, argv, folder, at, ended, outcome, out"
+_PRUNE = """
+    DELETE FROM commands WHERE target = ? AND number <= (
+        SELECT number FROM commands WHERE target = ? ORDER BY number DESC LIMIT 1 OFFSET ?)
+"""
 _words = msgspec.json.Decoder(list[str]).decode
 
 
@@ -28,7 +32,8 @@ class SqliteShell(Database):
                 f"VALUES ({marks}) ON CONFLICT DO NOTHING",
                 values,
             )
-            db.execute("DELETE FROM commands WHERE number <= ?", ((added.lastrowid or 0) - keep,))
+            if added.rowcount and (added.lastrowid or 0) % max(1, min(keep // 10, 1000)) == 0:
+                db.execute(_PRUNE, (begun.target, begun.target, keep))
 
         return self._write(work)
 

@@ -93,7 +93,7 @@ class Commands:
         self._house.check_size(argv, env)
         variables = self._house.environment(env)
         folder = self._house.folder(cwd, variables)
-        path = await self._house.program(who, argv[0], folder, variables["PATH"])
+        path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
         mark = self._house.enter(who)
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))

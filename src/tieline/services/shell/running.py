@@ -75,10 +75,13 @@ class Pipes(msgspec.Struct):
         for descriptor in self.theirs:
             os.close(descriptor)
 
-    def close(self) -> None:
+    def close_outputs(self) -> None:
         self.output.close()
         if self.errors is not None:
             self.errors.close()
+
+    def close(self) -> None:
+        self.close_outputs()
         if self.input is not None:
             self.input.close()
 
@@ -126,14 +129,18 @@ class Running:
         """Nobody waits any more: what is left of it is ended, by these steps unless it has ended by itself."""
         if self._feeding is not None:
             self._feeding.cancel()
-        self._pipes.close()
+        self._pipes.close_outputs()
+        if self._pipes.input is not None:
+            # Closed sooner, it would tell the program that its input was complete.
+            feeder = self._pipes.input
+            self.process.gone.add_done_callback(lambda _: feeder.close())
         self.process.end(TIDY if self._complete else steps())
 
     @property
     def outcome(self) -> str:
         """For the audit, when its process is gone."""
         code = self.process.exited.result()
-        how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+        how = f"exit {code}" if code >= 0 else signal_name(-code)
         return how if self._complete else f"given up: {how}"
 
     @property
@@ -144,7 +151,15 @@ class Running:
 
 def ended(code: int) -> Ended:
     """From an exit code that is below zero for signals."""
-    return Ended(code) if code >= 0 else Ended(128 - code, signal.Signals(-code).name)
+    return Ended(code) if code >= 0 else Ended(128 - code, signal_name(-code))
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL; SIGRTMIN+3 for those that have no name of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"
 
 
 def refusal(error: OSError) -> CallError:
