@@ -9,7 +9,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import calls, certificate, durable, fanout, goals, idle, raw_datagrams, raw_level, raw_upload, relayed, report
+from . import (
+    calls,
+    certificate,
+    commands,
+    durable,
+    fanout,
+    goals,
+    idle,
+    raw_datagrams,
+    raw_level,
+    raw_upload,
+    relayed,
+    report,
+)
 from .contest import Contest
 from .processes import allow_many_files
 from .setup import Setup
@@ -23,6 +36,7 @@ GROUPS = {
     "raw": raw_level.run,
     "upload": raw_upload.run,
     "datagrams": raw_datagrams.run,
+    "commands": commands.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -89,6 +89,12 @@ GOALS = [
     *_raw("lines"),
     *_raw("length-prefixed"),
     Goal("upload over tcp", "1024 MiB", "rate", "bare", at_least=0.9),
+    Goal("commands over a held link", "true", "p50", "local", at_most=1.6),
+    Goal("commands over a held link", "true", "p50", "asyncssh", at_most=1.0),
+    Goal("commands as programs", "true over unix", "p50", "ssh", at_most=1.0),
+    Goal("commands as programs", "true over tls", "p50", "ssh", at_most=1.0),
+    Goal("output of commands", "1 GiB over unix", "rate", "ssh kept", at_least=2.0),
+    Goal("output of commands", "1 GiB over tls", "rate", "ssh kept", at_least=1.0),
 ]
 
 IDLE_KIB = {"idle links over tcp": 8.0, "idle links over tls": 40.0}
