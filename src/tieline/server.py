@@ -259,8 +259,7 @@ class Server:
 
     def _cut(self, account: str, device: str | None = None) -> int:
         """End whatever an account, or one of its devices or tokens, has going on here."""
-        self._machines.revised()
-        self.switchboard.revoked(account, device)
+        self._machines.revised(account, device)
         self.lanes.cut(account, device)
         count = self.links.cut(account, device)
         if self._shell is not None:

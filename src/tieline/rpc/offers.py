@@ -1,6 +1,7 @@
 """What machines offer to others: methods, by link, by device."""
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +30,15 @@ class Offer(msgspec.Struct, frozen=True):
     "True when it answers with a stream."
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to an offer."""
+
+    name: str
+    "What to put before `/method` to call it."
+    changes: int
+    "The number of the last change that the machine has been told of: to be said with its next link's offer."
+
+
 class Offering:
     """What one link offers."""
 
@@ -54,12 +64,13 @@ class Offering:
 class Machine:
     """One device that can be called."""
 
-    __slots__ = ("account", "device", "name", "offerings")
+    __slots__ = ("account", "device", "name", "offerings", "standing")
 
-    def __init__(self, account: str, device: str) -> None:
-        self.account = account
-        self.device = device
-        self.name = f"{account}/{device}"
+    def __init__(self, who: Identity) -> None:
+        self.account = who.account
+        self.device = who.device
+        self.name = f"{who.account}/{who.device}"
+        self.standing = standing(who.scopes)
         self.offerings: list[Offering] = []
         "Oldest first."
 
@@ -86,6 +97,11 @@ class Machine:
         raise NotFound(f"{self.name} offers no method {name[:80]!r}; `tieline methods --on {self.name}` lists them")
 
 
+def standing(scopes: Iterable[str]) -> int:
+    """How much a machine is trusted: of those with the same name the one with the best standing has it."""
+    return 2 if "admin" in scopes else 1 if "shell" in scopes else 0
+
+
 def check(who: Identity, methods: list[Offer], limits: Limits) -> None:
     """Whether this may be offered by that one. Raises Denied, InvalidArgument."""
     if who.guest or who.device == PASSWORD:
@@ -98,5 +114,10 @@ def check(who: Identity, methods: list[Offer], limits: Limits) -> None:
         if offer.scope is not None and offer.scope not in SCOPES:
             known = ", ".join(sorted(SCOPES))
             raise InvalidArgument(f"{offer.name}: there is no scope {offer.scope[:40]!r}; the scopes are {known}")
+        family = offer.name.partition(".")[0]
+        for scope in (offer.scope, family if family in SCOPES else None):
+            if not who.may(scope):
+                # Who calls such a method trusts it with what is not for everybody's eyes, and believes its answer.
+                raise Denied(f"{who} may not offer {offer.name}: it does not hold the scope {scope!r} itself")
         if max(len(offer.signature), len(offer.about)) > limits.offered_text:
             raise InvalidArgument(f"{offer.name}: its description is longer than {limits.offered_text} characters")

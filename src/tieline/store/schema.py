@@ -160,3 +160,14 @@ def _tokens(db: sqlite3.Connection) -> None:
         ) WITHOUT ROWID
         """,
     )
+
+
+@migration("what was taken away from whom, for machines that were not here then")
+def _changes(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE changes (
+            account TEXT NOT NULL, device TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (account, device)
+        ) WITHOUT ROWID
+        """
+    )

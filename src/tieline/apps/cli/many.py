@@ -150,8 +150,10 @@ def _is_pattern(target: str) -> bool:
 
 
 def _matches(machine: dict[str, Any], pattern: str) -> bool:
-    names = (machine["target"], machine["device"], f"{machine['account']}/{machine['device']}")
-    return any(fnmatchcase(name, pattern) for name in names)
+    """A pattern without an account means only machines whose name alone means them, as a name without one does."""
+    if "/" in pattern:
+        return fnmatchcase(f"{machine['account']}/{machine['device']}", pattern)
+    return "/" not in machine["target"] and fnmatchcase(machine["target"], pattern)
 
 
 def _runs_commands(machine: dict[str, Any]) -> bool:
