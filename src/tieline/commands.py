@@ -14,6 +14,8 @@ from tieline.errors import LinkClosed
 from tieline.rpc.caller import Caller
 from tieline.rpc.incoming import Incoming
 
+__all__ = ["Command", "Completed", "Ended", "run", "start"]
+
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """How a command ended."""

@@ -149,3 +149,12 @@ async def test_a_deadline_ends_the_command_with_all_it_started(peer: tieline.Pee
     with pytest.raises(DeadlineExceeded):
         await waiting
     await until(lambda: not running(word))
+
+
+async def test_the_example_of_the_manual_runs(server: ServerProcess) -> None:
+    example = Path(__file__).parents[2] / "docs" / "examples" / "run_commands.py"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(example), server.unix, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert out.decode() == "3 b'some input\\n' b'oops\\n'\n1\n2\n3\nEnded(code=0, signal='')\n"

@@ -45,7 +45,7 @@ class Begun(msgspec.Struct, frozen=True):
     at: int
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CommandEntry(msgspec.Struct, frozen=True):
     """One line of the audit."""
 
     number: int
@@ -69,7 +69,7 @@ class ShellStore(Protocol):
     def commands_lost(self, at: int) -> asyncio.Future[None]:
         """Those of the server's own machine whose end was never told: the server was killed."""
 
-    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[CommandEntry]:
         """The newest first; `before`: only those with a smaller number."""
 
     async def rules(self) -> dict[str, Rule]:

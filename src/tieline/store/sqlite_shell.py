@@ -8,7 +8,7 @@ import msgspec
 
 from tieline.store.database import Database
 from tieline.store.log import MessageLog
-from tieline.store.shell import Begun, Entry, Rule
+from tieline.store.shell import Begun, CommandEntry, Rule
 
 _FIELDS = "number, id, account, device, address, target, kind, argv, folder, at, ended, outcome, out"
 _PRUNE = """
@@ -55,7 +55,7 @@ class SqliteShell(Database):
 
         return self._write(work)
 
-    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[CommandEntry]:
         sql = f"SELECT {_FIELDS} FROM commands WHERE number < ?"
         values: list[Any] = [(1 << 62) if before is None else before]
         if account is not None:
@@ -80,10 +80,10 @@ class SqliteShell(Database):
         await self._write(work)
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> CommandEntry:
     number, id, account, device, address, target, kind, argv, folder, at, ended, outcome, out = row
     begun = Begun(id, account, device, address, target, kind, _words(argv), folder, at)
-    return Entry(number, begun, ended, outcome, out)
+    return CommandEntry(number, begun, ended, outcome, out)
 
 
 def _names(stored: str | None) -> tuple[str, ...] | None:

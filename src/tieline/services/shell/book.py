@@ -15,7 +15,7 @@ from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.store.shell import Begun, Entry, Rule, ShellStore
+from tieline.store.shell import Begun, CommandEntry, Rule, ShellStore
 
 log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
@@ -95,7 +95,7 @@ class Book:
         @handlers.method("audit.list")
         async def list_(
             peer: Peer, account: str | None = None, before: int | None = None, limit: int = 100
-        ) -> list[Entry]:
+        ) -> list[CommandEntry]:
             """Commands that were run, the newest first; only admins see those of others. `before` is a number.
 
             Fewer than there are when they are long: ask again with the number of the last."""
@@ -181,7 +181,7 @@ def _cut(argv: list[str]) -> list[str]:
     return kept
 
 
-def _page(entries: list[Entry], most: int) -> list[Entry]:
+def _page(entries: list[CommandEntry], most: int) -> list[CommandEntry]:
     """The first of them that fit."""
     size = 0
     for number, entry in enumerate(entries):
