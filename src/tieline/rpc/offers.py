@@ -42,7 +42,7 @@ class Accepted(msgspec.Struct, frozen=True):
 class Offering:
     """What one link offers."""
 
-    __slots__ = ("callers", "instance", "methods", "open", "peer", "since")
+    __slots__ = ("callers", "held", "instance", "methods", "open", "peer", "since")
 
     def __init__(self, peer: "Peer", methods: dict[str, Offer], instance: str, since: float) -> None:
         self.peer = peer
@@ -51,8 +51,21 @@ class Offering:
         self.since = since
         self.open = 0
         "Calls passed on and not over."
+        self.held: dict[str, int] = {}
+        "How many of them each account has; those that have none are not in it."
         self.callers: set[int] = set()
         "Who has called here and not left since, by number."
+
+    def begin(self, account: str) -> None:
+        """One more call is passed on."""
+        self.open += 1
+        self.held[account] = self.held.get(account, 0) + 1
+
+    def end(self, account: str) -> None:
+        self.open -= 1
+        self.held[account] -= 1
+        if not self.held[account]:
+            del self.held[account]
 
     @property
     def leaving(self) -> bool:

@@ -157,23 +157,28 @@ class Switchboard:
         near, far = peer.link, offering.peer.link
         if near is None or far is None or far.session.closing:
             raise Unavailable(f"{call.method}: that machine is just leaving; try again in a moment")
-        if offering.open >= self._limits.calls or far.stream.buffered() > self._limits.relay_backlog:
+        account, limits = peer.identity.account, self._limits
+        if offering.open >= limits.calls or far.stream.buffered() > limits.relay_backlog:
             raise Overloaded(f"{call.method}: that machine has all it can take for now; try again in a moment")
+        if offering.held.get(account, 0) * 2 >= limits.calls:
+            raise Overloaded(f"{call.method}: {account} has half of all calls that machine can take; finish some first")
+        if near.stream.paused and near.stream.buffered() > limits.relay_backlog:
+            raise Overloaded(f"{call.method}: read first what you were answered")
         caller = self._callers.get(peer) or self._caller(peer)
         offering.callers.add(caller.number)
         payload = encode((PASSED + name, call.params, call.timeout, call.streaming, caller.origin))
         ends = End(peer, near, channel), End(offering.peer, far, far.session.call(payload, streaming=call.streaming))
-        offering.open += 1
+        offering.begin(account)
         if offering.open == 1:
             far.flush()  # as with a single call: there is nothing for it to wait for
         else:
             far.flush_soon()
 
         def ended() -> None:
-            offering.open -= 1
+            offering.end(account)
             work.passed(channel)
 
-        return Relay(work, *ends, call.method, self._limits.window, call.streaming, ended)
+        return Relay(work, *ends, call.method, limits.window, call.streaming, ended)
 
     # -- who is here ---------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from tieline.errors import (
     Unavailable,
     UnknownFault,
 )
+from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
@@ -117,6 +118,10 @@ class Work:
         self._running[channel] = begin()
         if call.timeout is not None:
             self._peer.watch(channel, call.timeout)
+
+    @property
+    def limits(self) -> Limits:
+        return self._peer.limits
 
     def passed(self, channel: int) -> None:
         """A call that was passed on is over."""
