@@ -208,6 +208,7 @@ class Server:
         stack.push_async_callback(book.close)
         book.install(self.handlers, self.switchboard.offers)
         self.switchboard.permit = book.permit
+        self._machines.on_new_agent = book.lost
         if self._allow_shell:
             self._shell = await stack.enter_async_context(
                 shell.serving(

@@ -97,6 +97,10 @@ class Machine:
         offers = {name: offer for offering in self.offerings for name, offer in offering.methods.items()}
         return [offers[name] for name in sorted(offers)]
 
+    def agents(self) -> "list[Peer]":
+        """The links that offer commands or terminals."""
+        return [each.peer for each in self.offerings if any(name.startswith("shell.") for name in each.methods)]
+
     def find(self, name: str) -> tuple[Offering, Offer]:
         """Raises NotFound, or Unavailable when its links are just ending."""
         closing = False

@@ -57,6 +57,8 @@ class Machines:
         self._changes: dict[tuple[str, str | None], int] = {}  # the number of the last one of each
         self._reading: asyncio.Task[None] | None = None
         switchboard.on_left = self._left
+        self.on_new_agent: Callable[[str], None] | None = None
+        "on_new_agent(ACCOUNT/DEVICE): a program that was not here before, and no other there, offers shell.*"
 
     async def start(self) -> None:
         """Read which machines there are."""
@@ -85,6 +87,8 @@ class Machines:
         program from another's: a newer one takes the older one's place. `changes` is what the last answer said: the
         program is told what was taken away from whom since."""
         machine = self._switchboard.offer(peer, methods, instance[:64])
+        if changes is None and machine.agents() == [peer] and self.on_new_agent is not None:
+            self.on_new_agent(machine.name)
         known = sorted((number, *who) for who, number in self._changes.items())
         for number, account, device in known if changes is not None else ():
             if number > (changes or 0):

@@ -66,8 +66,8 @@ class ShellStore(Protocol):
     def command_ended(self, id: str, target: str, at: int, outcome: str, out: int) -> asyncio.Future[None]:
         """How it ended, if that is not known yet."""
 
-    def commands_lost(self, at: int) -> asyncio.Future[None]:
-        """Those of the server's own machine whose end was never told: the server was killed."""
+    def commands_lost(self, at: int, target: str = "") -> asyncio.Future[None]:
+        """Those of a machine, or the server's own, whose end was never told: the agent, or the server, was killed."""
 
     async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[CommandEntry]:
         """The newest first; `before`: only those with a smaller number."""

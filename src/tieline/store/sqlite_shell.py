@@ -46,11 +46,12 @@ class SqliteShell(Database):
 
         return self._write(work)
 
-    def commands_lost(self, at: int) -> asyncio.Future[None]:
+    def commands_lost(self, at: int, target: str = "") -> asyncio.Future[None]:
+        outcome = f"the {'agent' if target else 'server'} was killed"
+
         def work(db: sqlite3.Connection, log: MessageLog) -> None:
             db.execute(
-                "UPDATE commands SET ended = ?, outcome = 'the server was killed' WHERE ended IS NULL AND target = ''",
-                (at,),
+                "UPDATE commands SET ended = ?, outcome = ? WHERE ended IS NULL AND target = ?", (at, outcome, target)
             )
 
         return self._write(work)

@@ -50,6 +50,10 @@ class Book:
         self._rules = await self._store.rules()
         self._enter(self._store.commands_lost(_now()))
 
+    def lost(self, target: str) -> None:
+        """A new program offers commands on this machine: what an earlier one did not see the end of, nobody will."""
+        self._write(lambda: self._store.commands_lost(_now(), target))
+
     async def close(self) -> None:
         """Wait for what is being written."""
         await asyncio.gather(*self._writing, return_exceptions=True)
