@@ -124,9 +124,7 @@ async def test_a_killed_agent_is_told_to_its_callers_at_once_and_comes_back(
         await agent(machines("lab-1"))
         assert (await commands.run(peer, ["echo", "back"], target="lab-1")).stdout == b"back\n"
         entries = await peer.call("audit.list")
-        assert [each["outcome"] for each in entries if each["begun"]["argv"][0] != "echo"] == [
-            "the agent was killed"
-        ] * 2
+        assert {each["outcome"] for each in entries if each["begun"]["argv"][0] != "echo"} == {"the agent was killed"}
 
 
 async def test_an_agent_comes_back_to_a_server_that_was_killed(
