@@ -5,10 +5,12 @@ Times are unix milliseconds.
 
 import asyncio
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"A time, size or number that others tell: as large as every database and every JSON can hold."
 OWN = "server"
 "What rules call the machine of the server itself, and no other, whatever that calls itself."
 
@@ -42,7 +44,7 @@ class Begun(msgspec.Struct, frozen=True):
     "run or session"
     argv: list[str]
     folder: str
-    at: int
+    at: Count
 
 
 class CommandEntry(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.store.shell import Begun, CommandEntry, Rule, ShellStore
+from tieline.store.shell import Begun, CommandEntry, Count, Rule, ShellStore
 
 log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
@@ -98,7 +98,7 @@ class Book:
 
         @handlers.method("audit.list")
         async def list_(
-            peer: Peer, account: str | None = None, before: int | None = None, limit: int = 100
+            peer: Peer, account: str | None = None, before: Count | None = None, limit: int = 100
         ) -> list[CommandEntry]:
             """Commands that were run, the newest first; only admins see those of others. `before` is a number.
 
@@ -114,7 +114,7 @@ class Book:
             self.begun(_reported(entry, machine(peer, entry.account)))
 
         @handlers.method("audit.ended")
-        def ended(id: str, at: int, outcome: str, out: int, peer: Peer) -> None:
+        def ended(id: str, at: Count, outcome: str, out: Count, peer: Peer) -> None:
             """For machines: it has ended."""
             if not is_machine(peer):
                 raise Denied("only a machine reports what was run there")
