@@ -14,7 +14,7 @@ from tests.services.shell.leftovers import family, running, until
 
 import tieline
 from tieline import commands
-from tieline.errors import DeadlineExceeded, LinkClosed
+from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed
 
 from .actor import MiB
 from .conftest import Machines, Servers
@@ -149,6 +149,18 @@ async def test_a_deadline_ends_the_command_with_all_it_started(peer: tieline.Pee
     with pytest.raises(DeadlineExceeded):
         await waiting
     await until(lambda: not running(word))
+
+
+async def test_an_input_that_is_no_bytes_fails_the_command(peer: tieline.Peer, tmp_path: Path) -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"a part"
+        yield "text"  # type: ignore[misc]
+
+    with pytest.raises(InvalidArgument):
+        await commands.run(
+            peer, ["sh", "-c", f"cat > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/whole"], input=lines()
+        )
+    assert not (tmp_path / "whole").exists()
 
 
 async def test_the_example_of_the_manual_runs(server: ServerProcess) -> None:

@@ -170,7 +170,7 @@ async def test_left_by_its_escape_it_goes_on_and_is_found_again(terminal: Open) 
 
 
 async def test_a_signal_from_outside_gives_the_terminal_back(terminal: Open) -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         shell = terminal("shell", "--", "sh", "-c", "printf '\\033[?1049h\\033[?25lup'; sleep 100")
         await shell.shows("up")
         assert not shell.is_as_before
@@ -179,6 +179,17 @@ async def test_a_signal_from_outside_gives_the_terminal_back(terminal: Open) -> 
         assert shell.is_as_before
         assert b"\x1b[?1049l" in shell.seen
         assert b"\x1b[?25h" in shell.seen
+
+
+async def test_stopped_from_outside_it_gives_the_terminal_back_until_it_goes_on(terminal: Open) -> None:
+    shell = terminal("shell", "--", *SHELL)
+    await shell.shows("$")
+    shell.process.send_signal(signal.SIGTSTP)
+    await until(lambda: shell.is_as_before)
+    shell.process.send_signal(signal.SIGCONT)
+    await until(lambda: not shell.is_as_before)
+    await shell.type("echo it goes on\r")
+    await shell.printed(b"it goes on\r\n.*it goes on\r\n|\nit goes on\r\n")
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])

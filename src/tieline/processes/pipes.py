@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
-from tieline.errors import TielineError
+from tieline.errors import LinkError
 from tieline.limits import KiB, MiB
 
 PIECE = 128 * KiB
@@ -120,7 +120,7 @@ class Writer:
                 await self.write(data)
         except BrokenPipeError:
             pass
-        except TielineError:
+        except LinkError:
             return
         self.close()
 

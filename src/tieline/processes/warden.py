@@ -44,7 +44,8 @@ def end(commands: list[tuple[int, str]], now: float) -> None:
 
 def _left(commands: list[tuple[int, str]]) -> list[int]:
     living = family.table()
-    return [pid for first, mark in commands for pid in family.members(living, first or -1, mark, certain=False)]
+    known = [(first, mark) for first, mark in commands if first or family.READABLE]
+    return [pid for first, mark in known for pid in family.members(living, first or -1, mark, certain=False)]
 
 
 def main() -> None:

@@ -29,6 +29,10 @@ class House:
         self._here: dict[str, tuple[Identity, Process | None]] = {}
         self._own = kept(os.environ)
 
+    async def visits(self, who: Identity) -> bool:
+        """Whether this caller's rule lets him do anything here."""
+        return (await self._rules.rule(who.account)).covers(self._name)
+
     async def program(self, who: Identity, name: str, folder: str, path: str, given: Mapping[str, str]) -> str:
         """The file of the command `name`. Raises Denied when this caller may not run it here, or not with the
         environment he has `given` it, and NotFound."""

@@ -11,19 +11,11 @@ import msgspec
 from tieline.errors import CallError, InternalError, NotFound
 from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
+from tieline.processes.told import Ended
 from tieline.rpc.outgoing import Outlet, Pourable
 
 TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
-
-
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """How a command ended; the last item of its stream."""
-
-    code: int
-    "Its exit code; 128 and the signal's number when one ended it, as a shell says it."
-    signal: str = ""
-    "SIGKILL, SIGSEGV, …"
 
 
 class Output(Pourable):
@@ -95,16 +87,20 @@ class Running:
         self._feeding: asyncio.Task[None] | None = None
         if pipes.input is not None and source is not None:
             self._feeding = asyncio.get_running_loop().create_task(pipes.input.feed(source))
+            self._feeding.add_done_callback(self._fed)
         self._errors_taken = False
         self._errors_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if pipes.errors is None:
             self._errors_done.set_result(None)
         self._complete = False
+        self._bad_input: BaseException | None = None
 
     async def output(self) -> AsyncIterator[Any]:
         """What it writes, then how it ended."""
         yield Output(self._pipes.output)
         code = await asyncio.shield(self.process.exited)
+        if self._bad_input is not None:
+            raise self._bad_input
         await asyncio.shield(self._errors_done)
         self._complete = True
         yield ended(code)
@@ -135,6 +131,12 @@ class Running:
             feeder = self._pipes.input
             self.process.gone.add_done_callback(lambda _: feeder.close())
         self.process.end(TIDY if self._complete else steps())
+
+    def _fed(self, feeding: "asyncio.Task[None]") -> None:
+        """A source that fails is no end of input, and nobody will come with the rest."""
+        if not feeding.cancelled() and (error := feeding.exception()) is not None:
+            self._bad_input = error
+            self.process.end()
 
     @property
     def outcome(self) -> str:

@@ -12,9 +12,10 @@ from tieline.processes.pipes import PIECE, Reader, Writer
 from tieline.processes.ring import Ring
 from tieline.processes.spawner import Process
 from tieline.processes.terminal import resize
+from tieline.processes.told import At, Ended, Left
 from tieline.services.shell.recording import Recording
-from tieline.services.shell.running import TIDY, Ended, ended
-from tieline.services.shell.viewer import At, Left, Viewer
+from tieline.services.shell.running import TIDY, ended
+from tieline.services.shell.viewer import Viewer
 
 RING = 256 * KiB
 "Bytes kept for those who come back: a few thousand lines."

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tieline.errors import NotFound, Overloaded, Unavailable
+from tieline.errors import Denied, NotFound, Overloaded, Unavailable
 from tieline.login.identity import Identity
 from tieline.processes.spawner import Process, Spawner
 from tieline.processes.terminal import SHELL, on_terminal, open_terminal
@@ -77,6 +77,8 @@ class Sessions:
             typed. Ends with how the program ended, or with why one left."""
             session = self._find(id)
             session.permit(peer.identity.account, watch=watch)
+            if session.account != peer.identity.account and not await self._house.visits(peer.identity):
+                raise Denied(f"{peer.identity.account} may do nothing on this machine")
             if not watch and rows > 0 and columns > 0:
                 session.resize(rows, columns)
                 if position is None:
@@ -90,10 +92,15 @@ class Sessions:
             self._own(id, peer).resize(rows, columns)
 
         @handlers.method("shell.sessions", scope="shell")
-        def sessions(peer: Peer) -> list[SessionInfo]:
+        async def sessions(peer: Peer) -> list[SessionInfo]:
             """One's sessions, and those one may watch; admins see all."""
             account, all_ = peer.identity.account, peer.identity.may("admin")
-            return [each.info for each in self._sessions.values() if all_ or each.watchable or each.account == account]
+            looks = await self._house.visits(peer.identity)
+            return [
+                each.info
+                for each in self._sessions.values()
+                if all_ or each.account == account or (looks and each.watchable)
+            ]
 
         @handlers.method("shell.share", scope="shell")
         def share(id: str, watchable: bool, peer: Peer) -> None:
@@ -197,7 +204,7 @@ class Sessions:
     def _find(self, id: str) -> Session:
         session = self._sessions.get(id)
         if session is None:
-            raise NotFound(f"no session {id[:20]!r} here; it may have ended")
+            raise NotFound(f"no session {id[:20]!r} here; it may have ended", {"session": id[:20]})
         return session
 
     def _own(self, id: str, peer: Peer) -> Session:
