@@ -4,7 +4,6 @@ Beside OpenSSH (its own sshd on loopback; cold, and with ControlMaster), asyncss
 machine's own subprocess. Every round takes all of them in turn, in slices that alternate: a machine is never idle.
 """
 
-import asyncio
 import os
 import statistics
 import subprocess
@@ -15,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+import uvloop
 
 from . import ssh
 from .contest import Contest, Figures, Metric
@@ -59,7 +60,7 @@ def run(setup: Setup) -> list[Contest]:
         others = ["ssh", "ssh kept"] if where.ssh is not None else []
         held = ["tieline", "local", *(["asyncssh"] if where.ssh is not None and find_spec("asyncssh") else [])]
         return [
-            in_turn("commands over a held link", LATENCY, setup, lambda: asyncio.run(over_links(where, held, setup))),
+            in_turn("commands over a held link", LATENCY, setup, lambda: uvloop.run(over_links(where, held, setup))),
             in_turn("commands as programs", LATENCY, setup, lambda: as_programs(where, others, setup)),
             in_turn("output of commands", RATE, setup, lambda: output(where, others, setup)),
         ]

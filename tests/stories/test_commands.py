@@ -66,19 +66,37 @@ def locally(argv: list[str], data: bytes | None) -> tuple[int, bytes, bytes]:
     return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout, done.stderr
 
 
-async def there(peer: tieline.Peer, argv: list[str], data: bytes | None) -> tuple[int, bytes, bytes]:
+async def there(peer: tieline.Peer, argv: list[str], data: bytes | None, target: str = "") -> tuple[int, bytes, bytes]:
     async with asyncio.timeout(DEADLINE * 5):
-        done = await commands.run(peer, argv, input=data)
+        done = await commands.run(peer, argv, input=data, target=target)
     return done.code, done.stdout, done.stderr
 
 
+async def agent(machines: Machines, name: str) -> None:
+    """A machine that joined under this name, and can be called when this returns."""
+    ticket = (await machines("owner").out("invite", "lab", "--can", "shell")).strip()
+    machine = machines(name)
+    await machine.out("join", ticket, "--device", name)
+    process = await machine.start("agent", "--allow", "run")
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE):
+        while b"can be called" not in (said := await process.stderr.readline()):
+            assert said, "the agent ended"
+
+
 @pytest.mark.timeout(1800)
-async def test_whatever_a_command_does_comes_out_as_if_it_ran_here(peer: tieline.Peer) -> None:
-    for number in range(COUNT):
+@pytest.mark.parametrize("target", ["", "lab-1"])
+async def test_whatever_a_command_does_comes_out_as_if_it_ran_here(
+    peer: tieline.Peer, machines: Machines, target: str
+) -> None:
+    """On the server's machine, and on one that joined."""
+    if target:
+        await agent(machines, target)
+    for number in range(COUNT if LONG or not target else COUNT // 2):
         steps, data = plan(random.Random(number))
         argv = [*ACTOR, *steps]
         here = await asyncio.to_thread(locally, argv, data)
-        assert await there(peer, argv, data) == here, f"number {number}: {steps}, input {data and len(data)}"
+        assert await there(peer, argv, data, target) == here, f"number {number}: {steps}, input {data and len(data)}"
 
 
 async def test_many_at_once_do_not_hold_each_other_up(peer: tieline.Peer) -> None:

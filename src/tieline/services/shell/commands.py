@@ -54,7 +54,10 @@ class Commands:
                     yield item
             finally:
                 self._running.pop(key).cancel()
-                if running is not None:
+                if running is not None and running.complete:
+                    # Its caller waits for the end, which goes out first.
+                    asyncio.get_running_loop().call_soon(running.finish, self._house.patience)
+                elif running is not None:
                     running.finish(self._house.patience)
 
         @handlers.method("shell.errors", scope="shell")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
 from tieline.rpc.outgoing import Outlet, Pourable
 
+Result = TypeVar("Result")
 TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
 
@@ -92,17 +93,18 @@ class Running:
         self._errors_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if pipes.errors is None:
             self._errors_done.set_result(None)
-        self._complete = False
+        self.complete = False
+        "It has ended by itself, and all of its output was taken."
         self._bad_input: BaseException | None = None
 
     async def output(self) -> AsyncIterator[Any]:
         """What it writes, then how it ended."""
         yield Output(self._pipes.output)
-        code = await asyncio.shield(self.process.exited)
+        code = await _done(self.process.exited)
         if self._bad_input is not None:
             raise self._bad_input
-        await asyncio.shield(self._errors_done)
-        self._complete = True
+        await _done(self._errors_done)
+        self.complete = True
         yield ended(code)
 
     async def errors(self) -> AsyncIterator[Any]:
@@ -130,7 +132,7 @@ class Running:
             # Closed sooner, it would tell the program that its input was complete.
             feeder = self._pipes.input
             self.process.gone.add_done_callback(lambda _: feeder.close())
-        self.process.end(TIDY if self._complete else steps())
+        self.process.end(TIDY if self.complete else steps())
 
     def _fed(self, feeding: "asyncio.Task[None]") -> None:
         """A source that fails is no end of input, and nobody will come with the rest."""
@@ -143,12 +145,17 @@ class Running:
         """For the audit, when its process is gone."""
         code = self.process.exited.result()
         how = f"exit {code}" if code >= 0 else signal_name(-code)
-        return how if self._complete else f"given up: {how}"
+        return how if self.complete else f"given up: {how}"
 
     @property
     def out(self) -> int:
         """Bytes of output so far."""
         return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
+
+
+async def _done(future: "asyncio.Future[Result]") -> Result:
+    """Wait for what others wait for as well."""
+    return future.result() if future.done() else await asyncio.shield(future)
 
 
 def ended(code: int) -> Ended:
