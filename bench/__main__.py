@@ -15,6 +15,7 @@ from . import (
     commands,
     durable,
     fanout,
+    files,
     goals,
     idle,
     raw_datagrams,
@@ -35,6 +36,7 @@ GROUPS = {
     "idle": idle.run,
     "raw": raw_level.run,
     "upload": raw_upload.run,
+    "files": files.run,
     "datagrams": raw_datagrams.run,
     "commands": commands.run,
 }

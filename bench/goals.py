@@ -77,6 +77,20 @@ def _raw(codec: str) -> list[Goal]:
     ]
 
 
+def _files() -> list[Goal]:
+    goals = []
+    for way in ("up", "down"):
+        for size in ("256 MiB", "1024 MiB"):
+            large = f"large files {way}"
+            goals += [Goal(large, size, "rate", "tls pair", at_least=0.9)]
+            goals += [Goal(large, size, "rate", peer, at_least=1.4) for peer in ("scp", "sftp", "rsync")]
+            goals += [Goal(large, size, "rate", "curl + nginx", at_least=1.0)]
+        small = f"small files {way}"
+        goals += [Goal(small, "5000 × 4 KiB", "rate", "rsync", at_least=2.0)]
+        goals += [Goal(small, "5000 × 4 KiB", "rate", "scp", at_least=6.0)]
+    return goals
+
+
 GOALS = [
     *_calls("tcp", 1.15),
     *_calls("tls", 1.3),
@@ -88,6 +102,7 @@ GOALS = [
     *_durable("tls"),
     *_raw("lines"),
     *_raw("length-prefixed"),
+    *_files(),
     Goal("upload over tcp", "1024 MiB", "rate", "bare", at_least=0.9),
     Goal("commands over a held link", "true", "p50", "local", at_most=1.6),
     Goal("commands over a held link", "true", "p50", "asyncssh", at_most=1.0),

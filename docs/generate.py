@@ -120,7 +120,7 @@ def methods_page() -> str:
         lines += [f"## {handler.name}{stream}", "", f"`{handler.name}{signature(handler.function)}`", ""]
         lines += [needs + handler.doc, ""]
     lines += ["## Types", ""]
-    for kind in sorted(_structs(handlers), key=lambda kind: kind.__name__):
+    for kind in sorted(_structs(handlers), key=lambda kind: (kind.__name__, kind.__module__)):
         lines += [f"### {kind.__name__}", "", inspect.getdoc(kind) or "", ""]
         reasons = attribute_docs(kind)
         for name, hint in fields(kind).items():

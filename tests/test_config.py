@@ -90,6 +90,23 @@ def test_a_bad_value_names_itself_its_origin_and_what_is_accepted(
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("0", 0), ("1000", 1000), ("20G", 20 << 30), ("1.5 TiB", 3 << 39), ("500m", 500 << 20), ("7kb", 7 << 10)],
+)
+def test_a_size_is_bytes_or_has_a_unit(tmp_path: Path, given: str, size: int) -> None:
+    assert config.load({"files_quota": given}, environment={}).files_quota == size
+    (tmp_path / "my.toml").write_text(f"files_space = {size}\nfiles_quota = '{given}'\n")
+    loaded = config.load(environment={}, file=tmp_path / "my.toml")
+    assert (loaded.files_space, loaded.files_quota) == (size, size)
+
+
+@pytest.mark.parametrize("given", ["", "lots", "-1", "1e9", "1.2.3G", "1 P", "٣", "9" * 30])
+def test_what_is_no_size_is_said(given: str) -> None:
+    with pytest.raises(ConfigError, match="500M, 20G"):
+        config.load({"files_quota": given}, environment={})
+
+
 def test_a_file_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no file .*missing\.toml"):
         config.load(environment={}, file=tmp_path / "missing.toml")

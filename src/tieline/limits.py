@@ -42,8 +42,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     relay_backlog: int = 8 * MiB
     "Bytes. What waits to be sent to a machine that does not read; above it new calls to it are `overloaded`."
 
-    relay_answers: int = 64 * MiB
-    "Bytes. Answers of machines that wait to be sent to a caller who does not read; those beyond it are `overloaded`."
+    answers: int = 16 * MiB
+    "Bytes. Finished answers that wait on a link whose peer does not read; one more is `overloaded` instead."
 
     topics: int = 256
     "Topics one link may be subscribed to."

@@ -17,7 +17,6 @@ import asyncio
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from tieline.doors.http import HttpDoor
 from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
+from tieline.lanes.connection import Lane
 from tieline.lanes.server import LaneServer
 from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import DEFAULT, Limits
@@ -51,13 +51,7 @@ from tieline.services import files as file_service
 from tieline.services import machines as machine_service
 from tieline.services import server as server_service
 from tieline.services import tokens as token_service
-from tieline.services.files import lane_methods
-from tieline.services.files.spaces import Spaces
-from tieline.services.files.transfers import Transfers
-from tieline.services.files.uploads import Uploads
 from tieline.services.shell.book import Book
-from tieline.store.files.quota import Quota
-from tieline.store.files.tree import Tree
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import Address, parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
@@ -111,7 +105,7 @@ class Server:
         self._allow_shell = allow_shell
         self._shell: shell.Shell | None = None
         self._cert, self._key = cert, key
-        self._files_quota, self._files_space = files_quota, files_space
+        self._room = file_service.Room(files_quota, files_space)
         self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
 
@@ -177,8 +171,7 @@ class Server:
         self.accounts = Accounts(store)
         self.tokens = Tokens(store, self.accounts.gate)
         await self.accounts.start()
-        self.files = await self._start_files(store, stack)
-        self.transfers = await self._start_transfers(store, stack)
+        await self._start_files(store, stack)
         self._install_services(store)
         self._machines = machine_service.Machines(self.switchboard, store, self.limits)
         machine_service.install(self.handlers, self._machines)
@@ -197,7 +190,7 @@ class Server:
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
         self._http = HttpDoor(self.name)
-        HttpFiles(self.files, Uploads(self.files, self.transfers), self.tokens).install(self._http.app)
+        HttpFiles(self.files, self.uploads, self.tokens).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
 
@@ -226,37 +219,15 @@ class Server:
         account_service.install(self.handlers, self.accounts, self._cut, self.invite)
         token_service.install(self.handlers, self.tokens, self._cut)
         chat.install(self.handlers, self.topics, store, self.limits)
-        file_service.install(self.handlers, self.files)
         server_service.install(self.handlers, self.links, self.name)
 
-    async def _start_files(self, store: SqliteStore, stack: AsyncExitStack) -> file_service.Files:
-        async def accounts() -> list[str]:
-            return [account.name for account in await store.accounts() if account.revoked is None]
+    async def _start_files(self, store: SqliteStore, stack: AsyncExitStack) -> None:
+        def make_lanes(tokens: LaneTokens, serve: Callable[[Lane, Identity], None]) -> LaneServer:
+            return LaneServer(self.certificate.context(), tokens, serve, self.limits)
 
-        if self._data is None:
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieline-")))
-        else:
-            root = self._data
-        try:
-            tree = await asyncio.to_thread(Tree, root / "files", limits=self.limits)
-        except OSError as error:
-            raise ConfigError("data", f"the folder {root / 'files'} cannot be used: {error.strerror}") from error
-        stack.callback(tree.close)
-        quota = Quota(self._files_quota, self._files_space, lambda: tree.space().free)
-        files = file_service.Files(tree, store, Spaces(accounts, self.limits), quota, limits=self.limits)
-        stack.push_async_callback(files.close)
-        await files.start()
-        return files
-
-    async def _start_transfers(self, store: SqliteStore, stack: AsyncExitStack) -> Transfers:
-        transfers = Transfers(self.files, store, limits=self.limits)
-        stack.callback(transfers.close)
-        await asyncio.to_thread(transfers.start)
-        tokens = LaneTokens(self.limits)
-        self.lanes = LaneServer(self.certificate.context(), tokens, transfers.serve, self.limits)
-        stack.push_async_callback(self.lanes.close, 0.0)
-        lane_methods.install(self.handlers, tokens)
-        return transfers
+        started = file_service.serving(self.handlers, store, self._data, make_lanes, self._room, self.limits)
+        service = await stack.enter_async_context(started)
+        self.files, self.uploads, self.lanes = service.files, service.uploads, service.lanes
 
     def _cut(self, account: str, device: str | None = None) -> int:
         """End whatever an account, or one of its devices or tokens, has going on here."""

@@ -51,7 +51,7 @@ def _size(value: Any, folder: Path) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     found = (
-        re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
+        re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
         if isinstance(value, str)
         else None
     )

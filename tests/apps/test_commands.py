@@ -79,7 +79,7 @@ def test_a_device_name_that_is_taken_leaves_the_ticket_good(server: Serving, peo
 
 def test_what_scopes_do_not_cover_is_refused_with_its_exit_code(server: Serving, people: People, owner: Person) -> None:
     ada = joined(people, owner, "ada")
-    for command in (["invite", "eve"], ["accounts"], ["revoke", "ada"]):
+    for command in (["invite", "eve"], ["accounts"], ["revoke", "owner/laptop"]):
         done = ada.run(*command)
         assert done.returncode == 4, done.stderr
         assert done.stdout == ""
@@ -98,6 +98,18 @@ def test_accounts_and_revoking(server: Serving, people: People, owner: Person) -
     owner.out("revoke", "ada/laptop")
     _, complaint = following.communicate(timeout=30)
     assert following.returncode in (3, 4), complaint
+    assert ada.run("rooms").returncode == 4
+
+
+def test_a_device_of_ones_own_is_revoked_by_its_name(server: Serving, people: People, owner: Person) -> None:
+    ada = joined(people, owner, "ada")
+    phone = people("phone")
+    phone.out("join", owner.out("invite", "ada").strip(), "--device", "phone")
+    assert "phone is revoked" in ada.run("revoke", "phone").stderr
+    assert phone.run("rooms").returncode == 4
+    assert ada.run("revoke", "phone").returncode == 1
+    assert ada.run("revoke", "owner/laptop").returncode != 0
+    ada.out("revoke", "laptop")
     assert ada.run("rooms").returncode == 4
 
 
@@ -255,6 +267,7 @@ def test_methods_are_listed_with_their_types(server: Serving, owner: Person) -> 
 
 
 def test_status_shows_each_link(server: Serving, people: People, owner: Person) -> None:
+    assert owner.out("status").splitlines()[0].endswith(", 1 link")
     ada = joined(people, owner, "ada")
     following = ada.start("tail", "lobby", "-f")
     while "ada" not in (shown := owner.out("status")):

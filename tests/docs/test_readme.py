@@ -16,7 +16,13 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ["README.md", "docs/howto/call-machines.md", "docs/howto/run-a-server.md", "docs/protocol.md"]
+PAGES = [
+    "README.md",
+    "docs/howto/call-machines.md",
+    "docs/howto/files.md",
+    "docs/howto/run-a-server.md",
+    "docs/protocol.md",
+]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -121,7 +127,7 @@ def desk(tmp_path: Path, root: Path) -> Iterator[Desk]:
         made.clear()
 
 
-@pytest.mark.requires("bash", "nc")
+@pytest.mark.requires("bash", "nc", "curl")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_document_says_to_type_does_what_it_says(page: str, desk: Desk, root: Path) -> None:
     desk.serve()

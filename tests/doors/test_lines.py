@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tieline.doors.words import WORDS, Word
+from tieline.doors.words import WORDS
 from tieline.limits import Limits
+from tieline.slash import SlashCommand
 
 
 def times():
@@ -334,7 +335,7 @@ async def test_a_fault_of_ours_ends_one_conversation_and_is_logged(house, caplog
     async def broken(talk, rest):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(WORDS, "break", Word("break", "", "", broken))
+    monkeypatch.setitem(WORDS, "break", SlashCommand("break", "", "", broken))
     ada.types("/break")
     assert "something went wrong here" in await ada.parts()
     assert "ZeroDivisionError" in caplog.text

@@ -1,6 +1,7 @@
 """`tieline gallery command` and callers with bare sockets."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -99,6 +100,30 @@ def test_callers_who_vanish_or_stall_hold_up_nobody(server, call, vanish):
     sleeping = call(server)
     sleeping.send(b"sleep 30")
     assert ask(call(server), b"echo here") == b"here\n"
+
+
+def test_the_program_of_a_caller_who_is_gone_is_ended(open_server, call, vanish, tmp_path):
+    alive = tmp_path / "alive"
+    os.mkfifo(alive)
+    script = f"import time; alive = open('{alive}', 'w'); alive.write('up'); alive.flush(); time.sleep(600)"
+    client = call(open_server)
+    client.send(f'{sys.executable} -c "{script}"'.encode())
+    with open(alive, "rb", buffering=0) as pipe:
+        assert pipe.read(2) == b"up"
+        vanish(client)
+        ready, _, _ = select.select([pipe], [], [], 30)  # at its end: the program held the other one
+        assert ready, "it goes on for nobody"
+        assert pipe.read(1) == b""
+
+
+def test_an_acknowledgement_that_comes_while_the_program_runs_counts(server, call, tmp_path):
+    os.mkfifo(tmp_path / "input")
+    client = call(server)
+    client.send(f"head -c 3 {tmp_path}/input".encode())
+    with open(tmp_path / "input", "wb", buffering=0) as pipe:  # which waits until the program is there
+        client.send(b"ok")
+        pipe.write(b"abc")
+    assert client.recv(1, socket.MSG_WAITALL) + client.recv(3, socket.MSG_WAITALL) == b"3abc"
 
 
 def test_a_command_one_byte_at_a_time_is_as_many_commands_and_no_harm(server, call):

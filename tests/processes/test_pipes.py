@@ -128,7 +128,7 @@ def test_closing_while_it_waits_leaves_nothing_in_the_loop(run: Callable[[Case],
     async def case() -> None:
         reading, writing = os.pipe()
         writer = Writer(writing)
-        waiting = asyncio.ensure_future(writer.write(bytes(1_000_000)))
+        waiting = asyncio.ensure_future(writer.write(bytes(3_000_000)))
         for _ in range(10):
             await asyncio.sleep(0)
         writer.close()

@@ -1,6 +1,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.rpc.conftest import settle, until
@@ -444,6 +445,40 @@ async def test_a_read_full_of_questions_with_large_answers_is_answered_bit_by_bi
     assert server.link.stream.buffered() < 30_000_000
     client.link.stream.resume_reading()
     assert {len(answer) for answer in await asyncio.gather(*calls)} == {100_000}
+
+
+@pytest.mark.parametrize("way", ["task", "future", "thread"])
+async def test_answers_of_calls_that_waited_do_not_pile_up_for_who_does_not_read(join, handlers, way):
+    gate = asyncio.get_running_loop().create_future()
+
+    async def task() -> bytes:
+        await gate
+        return bytes(100_000)
+
+    def future() -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(task())
+
+    def thread() -> bytes:
+        return asyncio.run_coroutine_threadsafe(task(), loop).result()
+
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(100))
+    handlers.add({"task": task, "future": future, "thread": thread}[way], "big", thread=way == "thread")
+    client, server = await join(handlers, limits=Limits(answers=1_000_000))
+    calls = [asyncio.create_task(client.call("big")) for _ in range(100)]
+    await until(lambda: server.open_work == 100)
+    client.link.stream.pause_reading()
+    gate.set_result(None)
+    await asyncio.wait(server.running, timeout=30)
+    await settle()
+    assert server.open_work == 0
+    assert 800_000 < server.link.stream.buffered() < 1_020_000
+    client.link.stream.resume_reading()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    whole = [answer for answer in answers if answer == bytes(100_000)]
+    assert 8 <= len(whole) <= 10
+    assert sum(isinstance(answer, Overloaded) for answer in answers) == 100 - len(whole)
+    assert await client.call("big") == bytes(100_000), "who reads again is answered again"
 
 
 # -- the link ends ---------------------------------------------------------------------------------------------------

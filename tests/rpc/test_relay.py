@@ -610,7 +610,7 @@ async def test_a_machine_takes_as_many_calls_as_the_limit_and_one_account_half_o
 
 async def test_answers_to_a_caller_who_does_not_read_are_kept_up_to_a_limit(lab):
     async with nothing_left():
-        board = Board(Limits(relay_answers=1 * MiB, relay_backlog=256 * KiB))
+        board = Board(Limits(answers=1 * MiB, relay_backlog=256 * KiB))
         await board.machine(lab)
         caller = await board.join("laptop", account="bob")
         lab.gate.clear()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from tieline.errors import CallError, Denied, InvalidArgument, LinkClosed, NotFound
+from tieline.errors import CallError, Denied, InvalidArgument, LinkClosed, LoginFailed, NotFound
 from tieline.limits import DEFAULT
 from tieline.login.accounts import Accounts
 from tieline.login.credential import new_key
@@ -163,6 +163,57 @@ async def test_revoking_what_is_not_there_says_so(come: Come) -> None:
     for params in ({}, {"account": "ada", "ticket": "x"}):
         with pytest.raises(InvalidArgument):
             await admin.call("accounts.revoke", **params)
+
+
+async def add_device(accounts: Accounts, account: str, device: str) -> None:
+    await accounts.enrol(await with_ticket(accounts, await accounts.invite(account)), device, verifier("k"))
+
+
+async def test_a_device_of_ones_own_is_revoked_without_an_admin(come: Come, accounts: Accounts) -> None:
+    await add_device(accounts, "ada", "phone")
+    phone, laptop = come(Identity("ada", "phone", frozenset({"chat"}))), come(ADA)
+    assert await laptop.call("accounts.revoke", device="phone") == 1
+    with pytest.raises(LinkClosed):
+        await phone.call("accounts.whoami")
+    with pytest.raises(LoginFailed):
+        await accounts.verify_password("ada/phone", "k", "")
+    with pytest.raises(NotFound):
+        await laptop.call("accounts.revoke", account="ada", device="phone")
+
+
+async def test_who_revokes_the_device_he_is_at_is_answered_and_then_out(come: Come, accounts: Accounts) -> None:
+    await add_device(accounts, "ada", "laptop")
+    laptop, ended = come(ADA), asyncio.Event()
+    laptop.on_end(lambda _: ended.set())
+    assert await laptop.call("accounts.revoke", device="laptop") is None
+    async with asyncio.timeout(5):
+        await ended.wait()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"account": "grace", "device": "laptop"},
+        {"account": "ada"},
+        {"account": "ada", "device": "phone", "ticket": "x"},
+        {"ticket": "x"},
+        {"device": "phone", "ticket": "x"},
+        {},
+    ],
+)
+async def test_who_is_no_admin_revokes_nothing_but_devices_of_his_own(
+    come: Come, accounts: Accounts, params: dict[str, str]
+) -> None:
+    for account, device in (("grace", "laptop"), ("ada", "phone")):
+        await add_device(accounts, account, device)
+    with pytest.raises((Denied, InvalidArgument)):
+        await come(ADA).call("accounts.revoke", **params)
+    with pytest.raises(Denied):
+        await come(GUEST).call("accounts.revoke", device="guest")
+    with pytest.raises(Denied):
+        await come(await with_ticket(accounts, await accounts.invite("ada"))).call("accounts.revoke", device="phone")
+    assert {device.name for _, devices, _ in await accounts.list() for device in devices} == {"laptop", "phone"}
+    assert len([account for account, _, _ in await accounts.list() if account.revoked is None]) == 2
 
 
 async def test_changing_the_password_answers_and_then_ends_who_came_by_the_old(

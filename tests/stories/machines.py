@@ -75,9 +75,9 @@ class ServerProcess:
     def said(self) -> str:
         return self.log.read_text()
 
-    async def start(self) -> None:
-        """Returns when it serves: it says so once it listens."""
-        arguments = command("serve", "--listen", f"127.0.0.1:{self.port}", *self._options)
+    async def start(self, *, prefix: Sequence[str] = ("-m", "tieline")) -> None:
+        """Returns when it serves: it says so once it listens. `prefix` is what Python is to run instead of us."""
+        arguments = [sys.executable, *prefix, "serve", "--listen", f"127.0.0.1:{self.port}", *self._options]
         read, write = os.pipe()
         self._process = await asyncio.create_subprocess_exec(
             *arguments, env=environment(self.folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write

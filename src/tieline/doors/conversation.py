@@ -13,7 +13,7 @@ from tieline.doors import json_rpc, shown
 from tieline.doors.sign_in import HTTP_HERE, is_http
 from tieline.doors.typed import Typed
 from tieline.doors.visitor import Visitor
-from tieline.doors.words import find
+from tieline.doors.words import WORDS
 from tieline.errors import LinkError, TielineError
 from tieline.login.names import as_said
 from tieline.rpc.feeds import Subscription
@@ -148,8 +148,7 @@ class Conversation:
             if answer is not None:
                 self._visitor.say(answer)
         elif text.startswith("/"):
-            word, _, rest = text[1:].strip().partition(" ")
-            await find(word).run(self, rest.strip())
+            await WORDS.run(self, text[1:])
         elif text.strip():
             await self.say(text)
 

@@ -111,7 +111,7 @@ class Tokens(Protocol):
 
     async def verify(self, text: str, address: str) -> Identity: ...
 
-    async def still(self, identity: Identity) -> bool: ...
+    async def still(self, text: str, identity: Identity) -> bool: ...
 
 
 class HttpFiles:
@@ -158,7 +158,7 @@ class HttpFiles:
             return web.Response(status=decision.status, headers=headers, text=text.get(decision.status))
         response = web.StreamResponse(status=decision.status, headers=headers)
         response.content_type = "application/octet-stream"
-        body = Body(reading.fd, decision.start, decision.stop, read=self._read, allowed=self._still(identity))
+        body = Body(reading.fd, decision.start, decision.stop, read=self._read, allowed=self._still(request, identity))
         await body.send(request, response)
         return response
 
@@ -206,7 +206,7 @@ class HttpFiles:
     async def _take(self, request: web.Request, identity: Identity, path: str, keep: bool) -> Any:
         upload = await self._uploads.begin(identity, path, request.content_length, keep=keep)
         try:
-            await receive(request, upload.write, allowed=self._still(identity))
+            await receive(request, upload.write, allowed=self._still(request, identity))
             await self._only_if(request, identity, path)  # again: it took its time
             return await upload.finish()
         finally:
@@ -241,10 +241,10 @@ class HttpFiles:
         opening = opening_of(request)
         if not (opening.tls or opening.loopback):
             raise Denied("a token is not taken in plain text from another machine; use https://")
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
+        token = _token(request)
+        if not token:
             raise _unknown("Say who you are: Authorization: Bearer TOKEN (`tieline token` makes one).")
-        return await self._tokens.verify(token.strip(), opening.host)
+        return await self._tokens.verify(token, opening.host)
 
     async def _only_if(self, request: web.Request, identity: Identity, path: str) -> None:
         """If-Match of a change: it is made to just the file the caller has seen."""
@@ -258,9 +258,10 @@ class HttpFiles:
         if decide(request.method, request.headers, 0, tag, 0).status == 412:
             raise web.HTTPPreconditionFailed(text="The file is another one now.\n")
 
-    def _still(self, identity: Identity) -> Callable[[], Awaitable[bool]]:
+    def _still(self, request: web.Request, identity: Identity) -> Callable[[], Awaitable[bool]]:
         """Asks for the token anew now and then."""
         loop = asyncio.get_running_loop()
+        token = _token(request)
         looked = loop.time()
 
         async def still() -> bool:
@@ -268,9 +269,14 @@ class HttpFiles:
             if loop.time() - looked < LOOK_AGAIN:
                 return True
             looked = loop.time()
-            return await self._tokens.still(identity)
+            return await self._tokens.still(token, identity)
 
         return still
+
+
+def _token(request: web.Request) -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 def path_of(request: web.Request) -> str:

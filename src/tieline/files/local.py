@@ -57,7 +57,7 @@ class LocalDestination:
         self.by = server
         self._targets = [*targets]
         self._limits = limits
-        self._tree = Tree(where, limits=limits)
+        self._tree = Tree(where, shared=False, limits=limits)
         try:
             self.area = StagingArea(self._tree.fd)
             self.area.sweep(limits.staging_age, alone=False)
@@ -87,7 +87,7 @@ class LocalDestination:
 
     def make_link(self, path: Parts, target: str) -> None:
         with self._tree.folder(path[:-1], make=True) as folder:
-            folder.link(path[-1], target)
+            folder.link(path[-1], target, replace=self.replaces(path))
 
     def wrote(self, size: int) -> None: ...
 

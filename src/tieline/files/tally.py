@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tieline.wire.lane import DAMAGED, Failure, Note
+from tieline.wire.lane import BLOCK, DAMAGED, Failure, Note
 
 Parts = tuple[str, ...]
 _PAUSE = 0.1
@@ -81,6 +81,7 @@ class Tally:
         self._done: dict[tuple[int, Parts], int] = {}
         self._made: dict[str, set[tuple[int, Parts]]] = {"folder": set(), "link": set()}
         self._skipped: set[tuple[int, Parts]] = set()
+        self._best_done = self._best_moved = 0
         self._same = 0
         self._before = 0
         "Files that were done when this lane began."
@@ -100,10 +101,12 @@ class Tally:
         self._moved = sum(self._done.values())
         self._failed.clear()
 
-    @property
-    def settled(self) -> int:
-        """Grows whenever something is done for good."""
-        return len(self._done) + self._moved
+    def has_come_further(self) -> bool:
+        """Whether this lane did something that need not be done again, beyond all before it."""
+        if len(self._done) <= self._best_done and self._moved < self._best_moved + BLOCK:
+            return False
+        self._best_done, self._best_moved = len(self._done), max(self._moved, self._best_moved)
+        return True
 
     # -- told by the lane ----------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from tieline.errors import DeadlineExceeded, LinkClosed, LinkError, Overloaded, ProtocolError, Unavailable
+from tieline.errors import DeadlineExceeded, LinkClosed, LinkError, Overloaded, Unavailable
 from tieline.files.tally import Tally, Transferred
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import dial_lane
@@ -80,7 +80,6 @@ class Transfer:
     def _attempts(self, work: Work) -> None:
         tries = 0
         while True:
-            before = self._tally.settled
             try:
                 self._once(work)
                 if not self._tally.damaged or tries >= TRIES:
@@ -88,9 +87,9 @@ class Transfer:
                     return
                 tries += 1
             except _AGAIN as error:
-                if isinstance(error, ProtocolError) or self._stop.is_set():
+                if self._stop.is_set():
                     raise
-                tries = 1 if self._tally.settled > before else tries + 1
+                tries = 1 if self._tally.has_come_further() else tries + 1
                 if tries > TRIES:
                     raise
                 self._tally.tell(f"{error}; trying again")

@@ -33,7 +33,7 @@ from tieline.wire.lane import (
 _INBOX = 16 * KiB
 "Bytes asked for when a header is wanted: a TLS record. What comes of file bytes with it is copied once more."
 _SLICE = 0.5
-"Seconds a wait lasts before it looks at its deadline and at what has come meanwhile."
+"Seconds a wait lasts at most before it looks at its deadline."
 _PILE = 1 * MiB
 "Bytes of answers taken in while sending. A keeping side has far fewer to say."
 
@@ -54,7 +54,13 @@ class Lane:
         "What has come and was not asked for yet."
         self._read = self._reader()
         self._stopped: TielineError | None = None
-        sock.settimeout(_SLICE)
+        sock.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self._poll_both = select.poll()
+        self._poll_both.register(sock, select.POLLIN | select.POLLOUT)
+        self._poll_out = select.poll()
+        self._poll_out.register(sock, select.POLLOUT)
 
     # -- from any thread -----------------------------------------------------------------------------------------
 
@@ -81,9 +87,8 @@ class Lane:
         while view:
             try:
                 sent = self.sock.send(view)
-            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError):
-                deadline = self._wait_more(deadline, self._progress, "the other side takes nothing more")
-                self._take_in()
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                deadline = self._wait_to_send(deadline)
             except OSError as error:
                 self._lost(error)
             else:
@@ -99,9 +104,7 @@ class Lane:
             try:
                 sent = os.sendfile(self.sock.fileno(), descriptor, offset, end - offset)
             except BlockingIOError:
-                if not self._poll(select.POLLOUT, _SLICE):
-                    deadline = self._wait_more(deadline, self._progress, "the other side takes nothing more")
-                    self._take_in()
+                deadline = self._wait_to_send(deadline)
                 continue
             except OSError as error:
                 self._lost(error)
@@ -119,7 +122,7 @@ class Lane:
             return True
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return True
-        return self._poll(select.POLLIN, 0)
+        return bool(self._poll.poll(0))
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
@@ -192,8 +195,9 @@ class Lane:
         while True:
             try:
                 got = self.sock.recv_into(view)
-            except (TimeoutError, ssl.SSLWantReadError):
-                deadline = self._wait_more(deadline, allowed, "the other side has said nothing for too long")
+            except (BlockingIOError, ssl.SSLWantReadError):
+                deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
+                self._poll.poll(_SLICE * 1000)
             except OSError as error:
                 self._lost(error)
             else:
@@ -202,34 +206,37 @@ class Lane:
                 self.bytes_in += got
                 return got
 
-    def _take_in(self) -> None:
-        """What has come while we could not send."""
-        while len(self._inbox) < _PILE and self._poll(select.POLLIN, 0):
-            try:
-                got = self.sock.recv_into(self._buffer)
-            except (TimeoutError, ssl.SSLWantReadError):
-                return
-            except OSError as error:
-                self._lost(error)
-            if not got:
-                raise self._stopped or LinkClosed("the lane was cut")
-            self.bytes_in += got
-            self._inbox += self._buffer[:got]
+    def _wait_to_send(self, deadline: float) -> float:
+        """Until more can be sent, or something was taken in; returns the deadline of this wait."""
+        deadline = self._deadline(deadline, self._progress, "the other side takes nothing more")
+        piled = len(self._inbox) >= _PILE
+        for _, event in (self._poll_out if piled else self._poll_both).poll(_SLICE * 1000):
+            if event & select.POLLIN and self._take_in():
+                return 0.0
+        return deadline
 
-    def _wait_more(self, deadline: float, allowed: float, what: str) -> float:
-        """Goes on waiting until the deadline, which is set at the first of its waits."""
+    def _take_in(self) -> int:
+        """What has come while we could not send."""
+        try:
+            got = self.sock.recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return 0
+        except OSError as error:
+            self._lost(error)
+        if not got:
+            raise self._stopped or LinkClosed("the lane was cut")
+        self.bytes_in += got
+        self._inbox += self._buffer[:got]
+        return got
+
+    def _deadline(self, deadline: float, allowed: float, what: str) -> float:
+        """When this wait must be over; set at the first of its slices."""
         if self._stopped is not None:
             raise self._stopped
         now = time.monotonic()
-        deadline = deadline or now + allowed - _SLICE
-        if now >= deadline:
+        if deadline and now >= deadline:
             raise LinkClosed(f"{what} ({allowed:g} s)")
-        return deadline
-
-    def _poll(self, event: int, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self.sock, event)
-        return bool(poll.poll(seconds * 1000))
+        return deadline or now + allowed
 
     def _lost(self, error: OSError) -> NoReturn:
         if self._stopped is not None:

@@ -40,12 +40,12 @@ class FrameLink:
         "_held",
         "_limits",
         "_loop",
-        "_owed",
         "_reading",
         "_reason",
         "_timer",
         "_unsent",
         "ended_with",
+        "owed",
         "owner",
         "session",
         "stream",
@@ -61,7 +61,8 @@ class FrameLink:
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
-        self._owed = 0  # bytes of answers written while the peer does not read
+        self.owed = 0
+        "Bytes written while the peer does not read."
         self._unsent = 0  # bytes not sent when the clock last looked
         self._held: list[Event] = []  # events of a peer that must read its answers first
         self._reading = True
@@ -78,6 +79,16 @@ class FrameLink:
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+
+    def send_events(self, frames: bytes) -> None:
+        """Whole EVENT frames, encoded once for all subscribers: now, behind what waits to be sent."""
+        session, stream = self.session, self.stream
+        if session.has_output:
+            session.send_events(frames)
+            frames = session.take()
+        stream.write(frames)
+        if stream.paused:
+            self._hold_back(len(frames))
 
     def close(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
         """Tell the peer why, send what waits, and close. The owner hears `ended` afterwards."""
@@ -151,7 +162,7 @@ class FrameLink:
 
     def writable(self, yes: bool) -> None:
         if yes:
-            self._owed = 0
+            self.owed = 0
             if not self._reading:
                 self._reading = True
                 self.stream.resume_reading()
@@ -202,11 +213,9 @@ class FrameLink:
             self.close(self.session.goodbye.reason)
 
     def _hold_back(self, size: int) -> None:
+        self.owed += size
         # Of two sides that both read only when the other has read, none would ever: so a client always reads.
-        if self.session.side is Side.CLIENT:
-            return
-        self._owed += size
-        if self._owed > self._limits.send_buffer and self._reading:
+        if self.owed > self._limits.send_buffer and self._reading and self.session.side is not Side.CLIENT:
             self._reading = False
             self.stream.pause_reading()
 

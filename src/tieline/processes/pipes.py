@@ -102,12 +102,13 @@ class Reader:
 class Writer:
     """The writing end of a pipe or terminal; owned, and closed when `feed` comes to the end of its source."""
 
-    __slots__ = ("_descriptor", "_loop", "_waiting")
+    __slots__ = ("_busy", "_descriptor", "_loop", "_waiting")
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._loop = asyncio.get_running_loop()
         self._descriptor = descriptor
+        self._busy = False
         self._waiting: asyncio.Future[None] | None = None
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
@@ -133,6 +134,10 @@ class Writer:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
+                if not self._busy:
+                    self._busy = True
+                    _enlarge(self._descriptor)
+                    continue
                 await self._writable()
             except OSError as error:
                 raise BrokenPipeError from error

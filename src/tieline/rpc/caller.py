@@ -198,8 +198,8 @@ class Caller:
         if link is None:
             raise LinkClosed
 
-        def consumed(size: int) -> None:
-            if link.session.consumed(channel, size):
+        def consumed(size: int, elements: int) -> None:
+            if link.session.consumed(channel, size, elements):
                 link.flush_soon()
 
         stream: Incoming[Any] = Incoming(name, item, consumed, stop)
@@ -256,16 +256,21 @@ class Caller:
         self._fail(channel, call_error(fault.code, fault.message, fault.data))
 
     def _item(self, channel: int, content: Any) -> None:
-        self._element(channel, content, raw=False)
-
-    def _data(self, channel: int, content: Any) -> None:
-        self._element(channel, content, raw=True)
-
-    def _element(self, channel: int, content: Any, raw: bool) -> None:
         stream = self._incoming.get(channel)
         if stream is not None:
-            stream.push(content, raw)
-        elif channel in self._replies:
+            stream.push(content, False)
+        else:
+            self._not_a_stream(channel)
+
+    def _data(self, channel: int, content: Any) -> None:
+        stream = self._incoming.get(channel)
+        if stream is not None:
+            stream.push(content, True)
+        else:
+            self._not_a_stream(channel)
+
+    def _not_a_stream(self, channel: int) -> None:
+        if channel in self._replies:
             self._fail(channel, InvalidArgument("this method answers with a stream: use stream(), not call()"))
             self.session.send(Kind.CANCEL, channel, _encode("use stream()"))
 

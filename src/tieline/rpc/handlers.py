@@ -94,7 +94,7 @@ class Handler:
         if self._kept_order:
             if self.peer_name is None:
                 return self.function(*_values(arguments))
-            return self.function(*_values(arguments), **{self.peer_name: peer})
+            return self.function(*_values(arguments), peer)
         named = dict(zip(self.params.__struct_fields__, _values(arguments), strict=True))
         if self.peer_name is not None:
             named[self.peer_name] = peer
@@ -111,6 +111,7 @@ class Handler:
             hint = hints.get(parameter.name, Any)
             if getattr(hint, "is_tieline_peer", False):
                 self.peer_name = parameter.name
+                self._kept_order = self._kept_order and parameter.kind is not parameter.KEYWORD_ONLY
             elif typing.get_origin(hint) in _STREAMS or hint in _STREAMS:
                 if self.stream_name is not None:
                     raise ConfigError(self.name, "only one parameter can be a stream")

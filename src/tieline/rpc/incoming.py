@@ -11,16 +11,31 @@ from tieline.errors import InvalidArgument, ProtocolError
 from tieline.wire.messages import UNREADABLE
 
 T = TypeVar("T")
+_TOGETHER = 16
+"Elements told as consumed in one go: each time costs as much as to read one."
 
 
 class Incoming(Generic[T]):
     """Used at one end only, by one task at a time. `aclose()` tells the sender to stop."""
 
-    __slots__ = ("_consumed", "_decode", "_error", "_items", "_loop", "_over", "_stop", "_waiter", "name")
+    __slots__ = (
+        "_consumed",
+        "_decode",
+        "_error",
+        "_items",
+        "_loop",
+        "_over",
+        "_stop",
+        "_untold",
+        "_untold_bytes",
+        "_waiter",
+        "name",
+    )
 
     def __init__(
-        self, name: str, item: Any, consumed: Callable[[int], None], stop: Callable[[], None] | None = None
+        self, name: str, item: Any, consumed: Callable[[int, int], None], stop: Callable[[], None] | None = None
     ) -> None:
+        """`consumed(size, elements)` hears what was read, at the latest when nothing more waits."""
         self.name = name
         self._decode: Callable[[bytes], Any] = (
             msgspec.msgpack.decode if item is Any else msgspec.msgpack.Decoder(item).decode
@@ -29,6 +44,7 @@ class Incoming(Generic[T]):
         self._stop = stop
         self._items: deque[tuple[bytes, bool]] = deque()
         self._error: BaseException | None = None
+        self._untold = self._untold_bytes = 0  # elements read, and not yet told as consumed
         self._over = False
         self._waiter: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -73,7 +89,11 @@ class Incoming(Generic[T]):
             finally:
                 self._waiter = None
         payload, raw = self._items.popleft()
-        self._consumed(len(payload))
+        self._untold += 1
+        self._untold_bytes += len(payload)
+        if not self._items or self._untold == _TOGETHER:
+            self._consumed(self._untold_bytes, self._untold)
+            self._untold = self._untold_bytes = 0
         if raw:
             return payload  # type: ignore[return-value]
         try:

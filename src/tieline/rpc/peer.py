@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.calls")
-_RESULT, _CALL = int(Kind.RESULT), int(Kind.CALL)
+_RESULT, _CALL, _ITEM = int(Kind.RESULT), int(Kind.CALL), int(Kind.ITEM)
 
 
 class Peer(Caller):
@@ -190,6 +190,8 @@ class Peer(Caller):
                 self._answered(channel, content)
             elif kind == _CALL:
                 self._work.called(channel, content)  # type: ignore[arg-type, union-attr]
+            elif kind == _ITEM:
+                self._item(channel, content)
             else:
                 _REST[kind](self, channel, content)
 
@@ -244,7 +246,6 @@ class Peer(Caller):
 
 _REST: dict[int, Callable[[Any, int, Any], None]] = {
     Kind.ERROR: Peer._failed,
-    Kind.ITEM: Peer._item,
     Kind.DATA: Peer._data,
     Kind.END: Peer._finished,
     Kind.CREDIT: Peer._credited,

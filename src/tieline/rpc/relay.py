@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tieline.errors import CallError, LinkClosed, Overloaded, TooLarge, Unavailable
-from tieline.limits import KiB
 from tieline.rpc.half import End, Half
 from tieline.wire.frames import Kind
 from tieline.wire.messages import encode
@@ -17,8 +16,7 @@ from tieline.wire.messages import encode
 if TYPE_CHECKING:
     from tieline.rpc.work import Work
 
-_RESULT, _END, _CANCEL = int(Kind.RESULT), int(Kind.END), int(Kind.CANCEL)
-_LARGE = 32 * KiB
+_END, _CANCEL = int(Kind.END), int(Kind.CANCEL)
 _NOT_WANTED = encode("the caller wants no more of it, or is gone")
 
 
@@ -98,18 +96,13 @@ class Relay:
 
     def set_result(self, payload: Any) -> None:
         """RESULT."""
-        stream = self._near_link.stream
-        if stream.paused and stream.buffered() > self._work.limits.relay_answers:
-            self.fail(Overloaded(f"{self._method} was done, but what you have not read yet is all that waits for you"))
-            return
         try:
-            self._near_link.session.send(_RESULT, self._near_channel, payload)
-        except TooLarge as error:
+            self._work.answer(self._near_channel, payload)
+        except (TooLarge, Overloaded) as error:
             self.fail(error)
             return
-        if len(self._work) == 1 or len(payload) > _LARGE:
-            # A single one gains nothing by waiting; of a large one it must be known whether the socket took it.
-            self._near_link.flush()
+        if len(self._work) == 1:
+            self._near_link.flush()  # as with a single call: there is nothing for it to wait for
         else:
             self._near_link.flush_soon()
         self._finish()

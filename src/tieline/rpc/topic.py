@@ -8,12 +8,13 @@ or from the topic's log behind them. Memory per subscriber is one position.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tieline.errors import TooLarge
 from tieline.limits import DEFAULT, KiB, Limits
 from tieline.link.frame_link import FrameLink
-from tieline.wire.frames import Kind, frame
+from tieline.wire.frames import HEADER, Kind, frame
 from tieline.wire.messages import Event, encode
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Read = Callable[[int, int], Awaitable[list[tuple[int, Any]]]]
 "read(after, limit): the next events of the log behind a topic, as (position, value), at most `limit`"
 
 _EVENT = int(Kind.EVENT)
+_pack = HEADER.pack
 _CHUNK = 256 * KiB
 "Bytes written to one subscriber at a time, so that one far behind does not hold up the loop."
 
@@ -110,17 +112,21 @@ class Topic:
         if position is not None and position != following:
             raise ValueError(f"{self.name}: position {position} after {self.position}")
         payload = encode(Event(self.name, following, value))
-        if len(payload) > self._limits.frame:
-            raise TooLarge(f"{self.name}: an event of {len(payload):,} bytes fits no frame ({self._limits.frame:,})")
-        encoded = frame(_EVENT, 0, payload)
+        size = len(payload)
+        if size > self._limits.frame:
+            raise TooLarge(f"{self.name}: an event of {size:,} bytes fits no frame ({self._limits.frame:,})")
         self.position = following
         if self._latest:
             self._drop(len(self._tail))
-        self._tail.append(encoded)
-        self._tail_bytes += len(encoded)
-        self._unsent += len(encoded)
-        # A flood is sent at once, or the tail would lose what nobody was sent yet.
-        if self._pump() if self._unsent > _CHUNK else self._current:
+        self._tail.append(_pack(size, _EVENT, 0) + payload)
+        size += HEADER.size
+        self._tail_bytes += size
+        self._unsent += size
+        if self._unsent > _CHUNK:
+            # A flood is sent at once, or the tail would lose what nobody was sent yet.
+            if self._pump():
+                self._plan_pump()
+        elif self._current and not self._pump_planned:
             self._plan_pump()
         if self._tail_bytes > self._limits.topic_tail:
             self._drop(len(self._tail) // 2)
@@ -198,14 +204,13 @@ class Topic:
             link = subscriber.peer.link
             if link is None:
                 continue  # it leaves in this very tick
-            if link.stream.paused or self._reads_on(subscriber):
+            chunk = chunks.get(position)
+            if link.stream.paused or (chunk is None and self._reads_on(subscriber)):
                 slow.append(subscriber)
                 continue
-            chunk = chunks.get(position)
             if chunk is None:
                 chunk = chunks[position] = self._chunk(position)
-            link.session.send_events(chunk[0])
-            link.flush()
+            link.send_events(chunk[0])
             subscriber.position = chunk[1]
             more = more or chunk[1] < head
         for subscriber in slow:
@@ -224,12 +229,9 @@ class Topic:
         events = self._tail[start:]
         if len(events) == 1:
             return events[0], self.position
-        size = 0
-        for count, event in enumerate(events, 1):
-            size += len(event)
-            if size > _CHUNK:
-                events = events[:count]
-                break
+        if sum(map(len, events)) > _CHUNK:
+            sizes = accumulate(map(len, events))
+            events = events[: next(count for count, size in enumerate(sizes, 1) if size > _CHUNK)]
         return b"".join(events), self._first + start + len(events) - 1
 
     async def _catch_up(self, subscriber: Subscriber, read: Read) -> None:
@@ -265,8 +267,7 @@ class Topic:
                 link = subscriber.link
                 if link is None:
                     return
-                link.session.send_events(b"".join(gathered))
-                link.flush()
+                link.send_events(b"".join(gathered))
                 subscriber.position = position
                 gathered, size = [], 0
 

@@ -27,7 +27,7 @@ from tieline.errors import (
     Unavailable,
     UnknownFault,
 )
-from tieline.limits import Limits
+from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
+_LARGE = 4 * KiB
+"Bytes. Smaller answers are not worth looking at: no more of them than `Limits.calls` can wait."
 _FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -91,7 +93,7 @@ class Work:
             self.fail(channel, call.method, error)
 
     def _find(self, channel: int, call: Call) -> Handler | None:
-        """The method, if there is one and this peer may call it; None when somebody else was asked about the call."""
+        """The method, if there is one and this peer may call it; None when the call went elsewhere."""
         handler = self._handlers.get(call.method)
         if handler is None:
             if self._peer.onward is None:
@@ -118,10 +120,6 @@ class Work:
         self._running[channel] = begin()
         if call.timeout is not None:
             self._peer.watch(channel, call.timeout)
-
-    @property
-    def limits(self) -> Limits:
-        return self._peer.limits
 
     def passed(self, channel: int) -> None:
         """A call that was passed on is over."""
@@ -177,7 +175,9 @@ class Work:
     def _start(self, channel: int, handler: Handler, arguments: msgspec.Struct, call: Call) -> None:
         peer = self._peer
         self._admit()
-        stream = self._open_stream(channel, handler, call)
+        stream = None
+        if handler.stream_name is not None or call.streaming:
+            stream = self._open_stream(channel, handler, call)
         if handler.way is _FUTURE:
             self._await(channel, handler, arguments, stream)
         else:
@@ -211,13 +211,12 @@ class Work:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
-                value = await asyncio.to_thread(handler.invoke, arguments, peer, stream)
-                self._session.send(_RESULT, channel, _encode(value))
+                self._answer(channel, await asyncio.to_thread(handler.invoke, arguments, peer, stream))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                self._session.send(_RESULT, channel, _encode(value))
+                self._answer(channel, value)
             self._link.flush_soon()
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
@@ -228,23 +227,36 @@ class Work:
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
         try:
-            self._session.send(_RESULT, channel, _encode(done.result()))
+            self._answer(channel, done.result())
             self._link.flush_soon()
         except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
         except Exception as error:
             self.fail(channel, method, error)
 
+    def _answer(self, channel: int, value: Any) -> None:
+        self.answer(channel, _encode(value))
+
+    def answer(self, channel: int, payload: bytes) -> None:
+        """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises
+        TooLarge and Overloaded."""
+        size = len(payload)
+        if size > _LARGE:
+            self._link.flush()  # only then it is known what the peer has not read
+            if (owed := self._link.owed) + size > self._peer.limits.answers:
+                raise Overloaded(
+                    f"done, but the answer was thrown away: {owed:,} bytes wait to be read; read them first"
+                )
+        self._session.send(_RESULT, channel, payload)
+
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
         if self._peer.link is self._link:
             self._peer.let_go(channel)
 
-    def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any] | None:
+    def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any]:
         if handler.stream_name is None:
-            if call.streaming:
-                raise InvalidArgument(f"{handler.name}: none of its parameters is a stream")
-            return None
+            raise InvalidArgument(f"{handler.name}: none of its parameters is a stream")
         stream = self._peer.open_stream(channel, handler.name, handler.stream_item)
         if not call.streaming:
             stream.finish()

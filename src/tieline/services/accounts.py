@@ -1,4 +1,4 @@
-"""The methods accounts.*: who am I, come in, invite, list, allow, revoke, set a password.
+"""The methods accounts.*: who am I, come in, set a password, revoke; for admins also invite, list, allow.
 
 Secrets are made by the caller: what travels is a verifier. Whatever takes something away also ends the live links
 that have it.
@@ -10,9 +10,9 @@ from typing import Protocol
 
 import msgspec
 
-from tieline.errors import InvalidArgument
+from tieline.errors import Denied, InvalidArgument
 from tieline.login.accounts import LIFETIME, Accounts
-from tieline.login.identity import ENROL
+from tieline.login.identity import ENROL, Identity
 from tieline.login.names import PASSWORD
 from tieline.login.records import Account, Device, Ticket, Verifier
 from tieline.login.tickets import TICKET
@@ -23,7 +23,7 @@ Cut = Callable[[str, str | None], int]
 "Ends the live links of an account, or of one of its devices, and says how many those were."
 
 ANSWERED = 0.1
-"Seconds. What changing a password waits before it ends the links that used the old one, its caller's maybe among them."
+"Seconds waited before links are ended of which the caller's may be one, so that it still gets its answer."
 
 
 class Invite(Protocol):
@@ -102,6 +102,30 @@ def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
         device = await accounts.set_password(peer.identity, verifier)
         asyncio.get_running_loop().call_later(ANSWERED, cut, device.account, PASSWORD)
 
+    @handlers.method("accounts.revoke")
+    async def revoke(
+        peer: Peer, account: str | None = None, device: str | None = None, ticket: str | None = None
+    ) -> int | None:
+        """End a device of one's own; for an admin also an account, anybody's device, or an open ticket (by its id).
+
+        Returns how many live links that ended; None when the caller's is one of them, which ends after the answer.
+        """
+        me = peer.identity
+        if account is None and ticket is None and device is not None:
+            account = me.account
+        if me.guest or device is None or account != me.account:
+            _require_admin(me, "to revoke anything but a device of one's own")
+        if (account is None) == (ticket is None):
+            raise InvalidArgument("say which device or account to revoke, or which ticket")
+        if account is None:
+            owner = await accounts.revoke_ticket(ticket or "")
+            return cut(owner, f"{TICKET}/{ticket}")
+        await accounts.revoke(account, device)
+        if account == me.account and device in (None, me.device):
+            asyncio.get_running_loop().call_later(ANSWERED, cut, account, device)
+            return None
+        return cut(account, device)
+
 
 def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
     @handlers.method("accounts.invite", scope="admin")
@@ -121,16 +145,10 @@ def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite
         cut(account, None)
         return sorted(changed.scopes)
 
-    @handlers.method("accounts.revoke", scope="admin")
-    async def revoke(account: str | None = None, device: str | None = None, ticket: str | None = None) -> int:
-        """End an account, one device of it, or an open ticket (by its id). Returns how many live links that ended."""
-        if (account is None) == (ticket is None):
-            raise InvalidArgument("say which account to revoke (and maybe which device), or which ticket")
-        if account is None:
-            owner = await accounts.revoke_ticket(ticket or "")
-            return cut(owner, f"{TICKET}/{ticket}")
-        await accounts.revoke(account, device)
-        return cut(account, device)
+
+def _require_admin(identity: Identity, what: str) -> None:
+    if not identity.may("admin"):
+        raise Denied(identity.refusal(what, "admin"))
 
 
 def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> Listed:

@@ -53,9 +53,10 @@ class Flow:
         """The peer was granted so much by somebody who counts for himself."""
         self._allowed += more
 
-    def consumed(self, size: int) -> int:
-        """An element of this size was used up here. Returns the credit to grant now, 0 when it is not worth a frame."""
-        self._unreported += size + ELEMENT
+    def consumed(self, size: int, elements: int = 1) -> int:
+        """Elements of this size in all were used up here. Returns the credit to grant now, 0 when that is not worth a
+        frame."""
+        self._unreported += size + ELEMENT * elements
         if self._unreported * 2 < self._window:
             return 0
         grant, self._unreported = self._unreported, 0

@@ -74,8 +74,7 @@ class FrameCutter:
         if self._prefaced and not self._kept and len(data) >= 9:
             length, kind, channel = _unpack(data)
             if length + 9 == len(data) and length <= self.limit:
-                # One whole frame, which is what most reads of a quiet link are.
-                return [(kind, channel, data[9:] if type(data) is bytes else bytes(data[9:]))]
+                return [(kind, channel, bytes(data[9:]))]  # one whole frame: most reads of a quiet link are that
         frames: list[Frame] = []
         start = 0
         if self._kept:

@@ -105,10 +105,11 @@ class Session:
                         self._flows.pop(channel, None)
                 else:
                     channels[channel] = following
-                    if kind == _CREDIT:
+                    if kind not in _UNCOUNTED:
+                        flow = self._flows.get(channel) or self._flow(channel)
+                        flow.arrived(len(payload))
+                    elif kind == _CREDIT:
                         self._flow(channel).granted(payload)
-                    elif kind != _END:
-                        self._flow(channel).arrived(len(payload))
                 events.append(event)
             elif kind == _CALL and self.state is _OPEN:
                 events.append((kind, channel, self._called(channel, payload)))
@@ -255,11 +256,11 @@ class Session:
         """Bytes that may be sent on the channel now: above zero, one more frame may go. 0 when it is over."""
         return self._flow(channel).credit if channel in self._channels else 0
 
-    def consumed(self, channel: int, size: int) -> bool:
-        """An element of `size` bytes of the peer's stream was used up. True when that sent CREDIT (half a window)."""
+    def consumed(self, channel: int, size: int, elements: int = 1) -> bool:
+        """Elements of the peer's stream, `size` bytes in all, were used. True when that sent CREDIT (half a window)."""
         if channel not in self._channels:
             return False
-        grant = self._flow(channel).consumed(size)
+        grant = self._flow(channel).consumed(size, elements)
         return grant > 0 and self.send(_CREDIT, channel, encode(grant))
 
     def grant(self, channel: int, more: int) -> None:
@@ -271,6 +272,11 @@ class Session:
     def peer_window(self) -> int:
         """Bytes of credit with which each of our streams to the peer begins."""
         return self._peer_window
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something waits to be taken."""
+        return bool(self._out)
 
     @property
     def peer_frame(self) -> int:

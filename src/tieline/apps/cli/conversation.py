@@ -8,7 +8,7 @@ from tieline.errors import TielineError
 from tieline.login.names import as_said
 from tieline.wire.safe_text import safe_text
 
-from .chat_commands import find
+from .chat_commands import COMMANDS
 from .history import Message
 from .output import message_lines
 from .posting import post
@@ -99,8 +99,7 @@ class Conversation:
     async def _typed(self, line: str) -> None:
         try:
             if line.startswith("/") and not line.startswith("//"):
-                word, _, rest = line[1:].strip().partition(" ")
-                await find(word).run(self, rest.strip())
+                await COMMANDS.run(self, line[1:])
             elif line.strip():
                 await self.say(self.room, line.removeprefix("/") if line.startswith("//") else line)
         except TielineError as error:

@@ -30,7 +30,7 @@ def status(where: Where, as_json: bool) -> None:
     links = answer.get("links", [])
     click.echo(
         f"{safe_text(str(answer.get('name', '')))}: tieline {safe_text(str(answer.get('version', '?')))}, "
-        f"up {age(answer.get('uptime', 0))}, {len(links)} links"
+        f"up {age(answer.get('uptime', 0))}, {len(links)} link{'' if len(links) == 1 else 's'}"
     )
     if links:
         click.echo()

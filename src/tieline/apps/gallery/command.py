@@ -1,7 +1,7 @@
 """Runs the command lines that callers send, and sends back what the programs print.
 
 First the output's size in decimal, then, once the caller has acknowledged that in any words, the output. There is no
-shell: `|`, `>` and `*` mean nothing.
+shell: `|`, `>` and `*` mean nothing. When the caller is gone, so is its program.
 """
 
 import asyncio
@@ -32,14 +32,22 @@ class Commands:
     async def talk(self, link: tieline.Link) -> None:
         async for line in link:
             with tempfile.TemporaryFile(buffering=0) as output:
-                async with self.room:
-                    said = await self.run(line, output)
-                output.write(said.encode(errors="replace"))
-                size = output.seek(0, os.SEEK_END)
-                await link.send(str(size).encode())
-                if await link.receive() is None:
-                    return
-                await link.send_file(output, 0, size)
+                program = asyncio.create_task(self.run(line, output))
+                heard = asyncio.create_task(link.receive())  # the acknowledgement; None: the caller is gone
+                try:
+                    await asyncio.wait((program, heard), return_when=asyncio.FIRST_COMPLETED)
+                    if heard.done() and heard.result() is None:
+                        return
+                    output.write((await program).encode(errors="replace"))
+                    size = output.seek(0, os.SEEK_END)
+                    await link.send(str(size).encode())
+                    if await heard is None:
+                        return
+                    await link.send_file(output, 0, size)
+                finally:
+                    program.cancel()
+                    heard.cancel()
+                    await asyncio.wait((program, heard))
 
     async def run(self, line: bytes, output: BinaryIO) -> str:
         """The program's output goes into the file; what is to be said besides is returned."""
@@ -51,7 +59,8 @@ class Commands:
                 return "no command"
             if self.allowed is not None and words[0] not in self.allowed:
                 return f"not allowed here: {words[0]}"
-            return await execute(words, output) or ("" if output.seek(0, os.SEEK_END) else "no output")
+            async with self.room:
+                return await execute(words, output) or ("" if output.seek(0, os.SEEK_END) else "no output")
         except (OSError, ValueError) as error:
             return f"cannot be run: {getattr(error, 'strerror', None) or error}"
 

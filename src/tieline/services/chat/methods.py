@@ -71,9 +71,11 @@ class Chat:
     # Not `async def`: a post is answered by the store's own future, without a task of its own.
     def post(self, room: str, text: str, id: str, peer: Peer) -> asyncio.Future[Posted]:
         """Say something. Answered when it is on disk; the same id again is the same message, so retrying is safe."""
-        _check_size("the message", text, self._limits.text)
-        if not text:
-            raise InvalidArgument("text: there is nothing in it to say")
+        # No character takes more than four bytes, so most texts need not be encoded to know.
+        if not 0 < len(text) <= self._limits.text // 4:
+            _check_size("the message", text, self._limits.text)
+            if not text:
+                raise InvalidArgument("text: there is nothing in it to say")
         if not 0 < len(id) <= self._limits.message_id:
             raise InvalidArgument(f"id: must have 1 to {self._limits.message_id} characters; a random one will do")
         full = self._names.at_once(room, peer.identity)
@@ -152,6 +154,5 @@ class Chat:
 
 
 def _check_size(what: str, text: str, limit: int) -> None:
-    # No character takes more than four bytes, so most texts need not be encoded to know.
-    if len(text) * 4 > limit and (size := len(text.encode(errors="replace"))) > limit:
+    if (size := len(text.encode(errors="replace"))) > limit:
         raise InvalidArgument(f"{what} is {size:,} bytes, the limit is {limit:,}")

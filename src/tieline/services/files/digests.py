@@ -22,6 +22,8 @@ PIECE = MiB
 "Bytes hashed at a time; the interpreter is free meanwhile."
 AT_ONCE = 2
 "Files hashed at the same time, each by a thread and a core; the rest wait."
+WAITING = 64
+"Files that wait to be read for nobody in particular, each with a descriptor; more of them are left for next time."
 SETTLED = 2_000_000_000
 "Nanoseconds a file must have been left alone before its digest is remembered: times of change tick coarsely."
 
@@ -44,10 +46,14 @@ class Digests:
 
     async def of(self, parts: Parts, opened: Opened) -> bytes:
         """The digest of an open file, which stays the caller's. Raises Conflict when it changes meanwhile."""
-        return await asyncio.shield(self.begin(parts, opened))
+        return await asyncio.shield(self._task(parts, opened))
 
-    def begin(self, parts: Parts, opened: Opened) -> "asyncio.Task[bytes]":
-        """Read it for whoever asks next, and maybe for nobody."""
+    def begin(self, parts: Parts, opened: Opened) -> None:
+        """Read it for whoever asks next, unless there is much to do already."""
+        if len(self._reading) < WAITING:
+            self._task(parts, opened)
+
+    def _task(self, parts: Parts, opened: Opened) -> "asyncio.Task[bytes]":
         found = opened.facts
         id = (found.inode, found.size, found.mtime_ns)
         task = self._reading.get(id)

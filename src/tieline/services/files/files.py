@@ -4,6 +4,7 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +12,21 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 
-from tieline.errors import Denied, NotFound
+from tieline.errors import Denied, NotFound, TielineError
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
 from tieline.services.files.digests import Digests
 from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
+from tieline.services.files.survey import Catalogue as SurveyCatalogue
+from tieline.services.files.survey import Survey
 from tieline.store.files.catalogue import Entry, Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Opened, Tree
 
+log = logging.getLogger("tieline.files")
 THREADS = 8
 "Disk operations at a time; the rest wait in line."
 P = ParamSpec("P")
@@ -94,12 +98,10 @@ class Reading(msgspec.Struct, frozen=True):
         return self.opened.facts
 
 
-class Catalogue(DigestCatalogue, Protocol):
+class Catalogue(DigestCatalogue, SurveyCatalogue, Protocol):
     """What is needed of the store."""
 
     on_sums: Callable[[dict[str, Sums]], None] | None
-
-    async def known(self, paths: list[str]) -> dict[str, Entry]: ...
 
     async def sums(self) -> dict[str, Sums]: ...
 
@@ -121,6 +123,8 @@ class Files:
         self._limits = limits
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tieline-files")
         self._digests = Digests(catalogue, self._threads)
+        self.survey = Survey(tree, catalogue, self._threads)
+        self._surveying: asyncio.Task[None] | None = None
         self._emptying: asyncio.Task[None] | None = None
         self._removed = False
         self._closing = False
@@ -133,11 +137,15 @@ class Files:
         self._catalogue.on_sums = self._count
         self._count(await self._catalogue.sums())
         self._empty_trash()
+        self._surveying = asyncio.create_task(self._look_around())
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
         self._closing = True
         await self._digests.close()
+        if self._surveying is not None:
+            self._surveying.cancel()
+            await asyncio.wait([self._surveying])
         if self._emptying is not None:
             await asyncio.wait([self._emptying])
         self._catalogue.on_sums = None
@@ -280,6 +288,12 @@ class Files:
         self._removed = True
         if not self._closing and (self._emptying is None or self._emptying.done()):
             self._emptying = asyncio.create_task(self._empty())
+
+    async def _look_around(self) -> None:
+        try:
+            await self.survey.run()
+        except TielineError as error:  # the disk or the database; nothing depends on it
+            log.warning("comparing the catalogue with the disk failed: %s", error)
 
     async def _empty(self) -> None:
         while self._removed and not self._closing:

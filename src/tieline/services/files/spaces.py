@@ -101,6 +101,9 @@ class Spaces:
             room_name(parts[1])
         elif parts[1] != pair_room(*pair) or identity.account not in pair:
             raise Denied("the files of direct messages are for the two who write them")
+        else:
+            for name in pair:
+                account_name(name)
         _check_inside(parts, want)
 
     def _check_person(self, identity: Identity, parts: Parts, want: Want) -> None:

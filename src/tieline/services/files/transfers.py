@@ -153,7 +153,7 @@ class _Shelves:
 
     def make_link(self, path: Parts, target: str) -> None:
         with self._files.tree.folder(path[:-1], make=True) as folder:
-            folder.link(path[-1], target)
+            folder.link(path[-1], target, replace=self.replaces(path))
             folder.sync()
 
     def room(self, size: int) -> None:

@@ -57,6 +57,10 @@ _RECORD = """
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest,
     account = excluded.account, at = excluded.at
 """
+_NOTICE = """
+    INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = NULL WHERE files.at < ?
+"""
 
 
 class SqliteCatalogue(Database):
@@ -112,6 +116,18 @@ class SqliteCatalogue(Database):
             )
 
         return self._sum_up(work)
+
+    def notice(self, entries: Sequence[Entry], before: int) -> asyncio.Future[None]:
+        """These are on the disk, and not as they were known, or not known at all. Whose they are stays. What was
+        recorded after `before` (unix milliseconds) is left as it is."""
+        rows = [(e.path, e.size, e.mtime_ns, e.inode, None, e.by, e.at, before) for e in entries]
+        return self._sum_up(lambda db: db.executemany(_NOTICE, rows))
+
+    def gone(self, paths: Sequence[str], before: int) -> asyncio.Future[None]:
+        """These are not on the disk any more, unless they were recorded after `before`."""
+        asked = json.dumps(list(paths))
+        sql = "DELETE FROM files WHERE path IN (SELECT value FROM json_each(?)) AND at < ?"
+        return self._sum_up(lambda db: db.execute(sql, (asked, before)))
 
     async def entries(self, after: str, limit: int) -> list[Entry]:
         """What is known, by path, from behind `after`: for comparing with the disk."""

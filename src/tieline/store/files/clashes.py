@@ -7,7 +7,7 @@ Not for several threads at once: the tree's lock is around it.
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tieline.errors import Conflict, TooLarge
 from tieline.limits import Limits
@@ -46,6 +46,11 @@ class Clashes:
             )
         if len(names.by_key) >= self._most:
             raise TooLarge(f"{shown(parts)} holds {self._most:,} entries, and no folder takes more; use another")
+
+    def known(self, folder: int) -> Mapping[str, str] | None:
+        """The names of the folder by their keys, which are not to be changed; None when it is full, or not known."""
+        names = self._of(folder)
+        return names.by_key if len(names.by_key) < self._most else None
 
     def changed(self, folder: int, *, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
         """The tree itself changed the folder just now."""
@@ -87,3 +92,16 @@ class Clashes:
     def _drop(self, id: _Id) -> None:
         gone = self._folders.pop(id, None)
         self._held -= len(gone.by_key) if gone else 0
+
+
+class NoClashes(Clashes):
+    """For a folder of somebody's own, where every name is as good as another."""
+
+    def check(self, folder: int, name: str, parts: Parts) -> None:
+        """Nothing clashes."""
+
+    def known(self, folder: int) -> Mapping[str, str] | None:
+        return {}
+
+    def changed(self, folder: int, *, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
+        """Nothing is remembered."""

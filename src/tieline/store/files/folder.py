@@ -6,15 +6,16 @@ A folder that is moved or swapped for a link while it is held stays the one that
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from typing import Self
 
-from tieline.errors import Conflict
+from tieline.errors import CallError, Conflict
 from tieline.store.files import facts
 from tieline.store.files.clashes import Clashes
 from tieline.store.files.facts import Facts
-from tieline.store.files.names import Parts, link_target, shown
+from tieline.store.files.names import Parts, key, link_target, shown
 from tieline.store.files.rename import rename, rename_new
-from tieline.store.files.trouble import telling
+from tieline.store.files.trouble import telling, told
 
 
 class Folder:
@@ -54,6 +55,38 @@ class Folder:
             (rename if replace else rename_new)(source, name, self.fd, new)
             self._clashes.changed(self.fd, added=(new,))
         return there
+
+    def place_all(self, source: int, names: Sequence[tuple[str, str]], *, replace: bool) -> list[CallError | None]:
+        """The same for many, (name in `source`, name here): what became of each, in their order.
+
+        Cheaper by half for names that are new: the folder is looked at once for all of them.
+        """
+        answers: list[CallError | None] = [None] * len(names)
+        placed: list[str] = []
+        later: list[int] = []
+        give = rename if replace else rename_new
+        with self._lock, telling(self.parts):
+            known = self._clashes.known(self.fd)
+            mine: set[str] = set()
+            for at, (name, new) in enumerate(names):
+                same = key(new)
+                if known is None or same in known or same in mine:
+                    later.append(at)  # something is called so, or like it
+                    continue
+                try:
+                    give(source, name, self.fd, new)
+                except OSError as error:
+                    answers[at] = told(error, (*self.parts, new))
+                else:
+                    mine.add(same)
+                    placed.append(new)
+            self._clashes.changed(self.fd, added=placed)
+        for at in later:
+            try:
+                self.place(source, *names[at], replace=replace)
+            except CallError as error:
+                answers[at] = error
+        return answers
 
     def link(self, name: str, target: str, *, replace: bool = True) -> None:
         """Make a symbolic link that leads into the tree. Raises InvalidArgument for any other, Conflict for a name

@@ -20,6 +20,8 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
 )
+# Most names are of this kind, and thousands of them are looked at in a moment.
+_PLAIN = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9_. -]{0,60}[A-Za-z0-9_-])?")
 _NOT_EVERYWHERE = re.compile(r'[<>:"|?*\\]')
 # Overrides, embeddings and isolates reorder what stands around them: "exe.gpj" would be shown for "jpg.exe".
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -49,6 +51,8 @@ def check(parts: Parts, limits: Limits = DEFAULT) -> Parts:
 
 def fault_of(name: str, limits: Limits = DEFAULT) -> str | None:
     """Why this cannot be the name of a file or folder; None when it can."""
+    if _PLAIN.fullmatch(name) and len(name) <= limits.path_part and not _is_device(name):
+        return None
     if not name:
         return "is empty: there are two slashes in a row, or nothing else"
     if name in (".", ".."):
@@ -69,7 +73,7 @@ def fault_of(name: str, limits: Limits = DEFAULT) -> str | None:
         return f"holds {found[0]!r}, which other systems do not take in a name"
     if name[-1] in ". ":
         return f"ends in {name[-1]!r}, which other systems drop"
-    if name.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+    if _is_device(name):
         return "is the name of a device on other systems"
     return "begins like a folder of Tieline's own" if key(name).startswith(OURS) else None
 
@@ -104,6 +108,10 @@ def link_target(folder: Parts, target: str, limits: Limits = DEFAULT) -> Parts:
         elif step != ".":
             where.append(step)
     return check(tuple(where), limits)
+
+
+def _is_device(name: str) -> bool:
+    return name.partition(".")[0].rstrip(" ").lower() in _DEVICES
 
 
 def _fold(char: str) -> str:

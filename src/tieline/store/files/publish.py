@@ -77,14 +77,10 @@ class Publisher:
         """The parcels of one folder, which is found anew: a link in its place leads nowhere."""
         try:
             with self._tree.folder(folder, make=True) as there:
-                for at in run:
-                    parcel = parcels[at]
-                    try:
-                        there.place(self._area.fd, parcel.arrived.name, parcel.path[-1], replace=parcel.replace)
-                    except CallError as error:
-                        answers[at] = Published(error)
-                    else:
-                        answers[at] = self._placed(parcel)
+                names = [(parcels[at].arrived.name, parcels[at].path[-1]) for at in run]
+                placed = there.place_all(self._area.fd, names, replace=parcels[run[0]].replace)
+                for at, error in zip(run, placed, strict=True):
+                    answers[at] = self._placed(parcels[at]) if error is None else Published(error)
                 if self._durable:
                     there.sync()
         except CallError as error:

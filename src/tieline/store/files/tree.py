@@ -16,7 +16,7 @@ from tieline.errors import CallError, Conflict, InvalidArgument
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files import facts, names
 from tieline.store.files.beneath import FILE, FOLDER, Resolver, best, is_file
-from tieline.store.files.clashes import Clashes
+from tieline.store.files.clashes import Clashes, NoClashes
 from tieline.store.files.facts import Facts
 from tieline.store.files.folder import Folder
 from tieline.store.files.listing import Listing, Page
@@ -41,22 +41,28 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Tree:
-    """Open from `Tree(root)`, which makes the folder if need be, until `close()`."""
+    """Open from `Tree(root)`, which makes the folder if need be, until `close()`.
 
-    def __init__(self, root: Path, *, resolver: Resolver | None = None, limits: Limits = DEFAULT) -> None:
+    Not `shared`: a folder of somebody's own, where names may be alike and nothing goes to a trash.
+    """
+
+    def __init__(
+        self, root: Path, *, shared: bool = True, resolver: Resolver | None = None, limits: Limits = DEFAULT
+    ) -> None:
         self.root = root
         self._resolver = resolver if resolver is not None else best()
         self._limits = limits
         self._lock = threading.Lock()
         "Around every change of names: what was looked at still holds when it is acted on."
-        self._clashes = Clashes(limits)
+        self._clashes = Clashes(limits) if shared else NoClashes(limits)
         self._listing = Listing(limits)
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.mkdir(mode=0o700 if shared else 0o777, parents=True, exist_ok=True)
         self.fd = os.open(root, FOLDER)
-        self._trash = Trash(self.fd)
+        self._trash = Trash(self.fd) if shared else None
 
     def close(self) -> None:
-        self._trash.close()
+        if self._trash is not None:
+            self._trash.close()
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
@@ -168,7 +174,7 @@ class Tree:
                 there = facts.look(folder.fd, parts)
                 if there.kind != "folder":
                     os.unlink(parts[-1], dir_fd=folder.fd)
-                elif whole:
+                elif whole and self._trash is not None:
                     self._trash.take(folder.fd, parts[-1])
                 else:
                     os.rmdir(parts[-1], dir_fd=folder.fd)
@@ -196,7 +202,7 @@ class Tree:
 
     def empty_trash(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Delete what was removed whole; see `Trash.empty`."""
-        return self._trash.empty(stop)
+        return self._trash.empty(stop) if self._trash is not None else 0
 
     # -- inside --------------------------------------------------------------------------------------------------
 

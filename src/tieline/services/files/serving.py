@@ -1,0 +1,97 @@
+"""The whole of the files service, started and ended together: the tree and its catalogue, lanes, uploads, methods."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tieline.errors import ConfigError
+from tieline.lanes.connection import Lane
+from tieline.lanes.server import LaneServer
+from tieline.lanes.tokens import Tokens as LaneTokens
+from tieline.limits import Limits
+from tieline.login.identity import Identity
+from tieline.rpc.handlers import Handlers
+from tieline.services.files import lane_methods, methods
+from tieline.services.files.files import Catalogue as FilesCatalogue
+from tieline.services.files.files import Files
+from tieline.services.files.spaces import Spaces
+from tieline.services.files.transfers import Catalogue as TransfersCatalogue
+from tieline.services.files.transfers import Transfers
+from tieline.services.files.uploads import Uploads
+from tieline.store.accounts import Account
+from tieline.store.files.quota import Quota
+from tieline.store.files.tree import Tree
+
+FOLDER = "files"
+"Where they lie in the data folder."
+
+
+class Store(FilesCatalogue, TransfersCatalogue, Protocol):
+    """What files need kept, and who there is to put them for."""
+
+    async def accounts(self) -> list[Account]: ...
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What files may take, in bytes: those of one account, and all together. 0 is no bound."""
+
+    each: int = 0
+    all: int = 0
+
+
+MakeLanes = Callable[[LaneTokens, Callable[[Lane, Identity], None]], LaneServer]
+"make_lanes(tokens, serve): how lanes are encrypted is not this service's business."
+
+
+class FileService(msgspec.Struct):
+    """Its parts, for the doors of a server."""
+
+    files: Files
+    transfers: Transfers
+    uploads: Uploads
+    lanes: LaneServer
+
+
+@asynccontextmanager
+async def serving(
+    handlers: Handlers, store: Store, data: Path | None, make_lanes: MakeLanes, room: Room, limits: Limits
+) -> AsyncIterator[FileService]:
+    """Serve the files of a data folder, or none for files that are gone at the end. Raises ConfigError."""
+    async with AsyncExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieline-")))
+        tree = await _open(data / FOLDER, limits)
+        stack.callback(tree.close)
+        quota = Quota(room.each, room.all, lambda: tree.space().free)
+        files = Files(tree, store, Spaces(_names(store), limits), quota, limits=limits)
+        stack.push_async_callback(files.close)
+        await files.start()
+        transfers = Transfers(files, store, limits=limits)
+        stack.callback(transfers.close)
+        await asyncio.to_thread(transfers.start)
+        tokens = LaneTokens(limits)
+        lanes = make_lanes(tokens, transfers.serve)
+        stack.push_async_callback(lanes.close, 0.0)
+        methods.install(handlers, files)
+        lane_methods.install(handlers, tokens)
+        yield FileService(files, transfers, Uploads(files, transfers), lanes)
+
+
+async def _open(root: Path, limits: Limits) -> Tree:
+    try:
+        return await asyncio.to_thread(Tree, root, limits=limits)
+    except OSError as error:
+        raise ConfigError("data", f"the folder {root} cannot be used: {error.strerror}") from error
+
+
+def _names(store: Store) -> Callable[[], Awaitable[list[str]]]:
+    async def names() -> list[str]:
+        """Of all accounts that are not revoked."""
+        return [account.name for account in await store.accounts() if account.revoked is None]
+
+    return names
