@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -223,6 +224,22 @@ async def test_what_goes_wrong_on_one_machine_is_its_own(
     code, _, err = await owner.run("run", "--on", "lab-*", "--timeout", "1s", "--", "sleep", "100")
     assert code == 124
     assert err.count("did not end within 1 s") == 2
+
+
+async def test_who_stops_reading_what_many_machines_say_ends_what_they_run(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    """`2>&1 >/dev/null | head -1` and `| head -1`: the programs there are told by a closed pipe."""
+    await lab(owner, machines, "lab-1", "lab-2")
+    noise = "while :; do echo noise || exit 3; done"
+    run = shlex.join(command("run", "--on", "lab-*", "--", "sh", "-c"))
+    for redirected in (f"{run} '{noise}' 2>/dev/null | head -1", f"{run} '({noise}) >&2' 2>&1 >/dev/null | head -1"):
+        process = await asyncio.create_subprocess_shell(
+            redirected, env=owner.environment, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(DEADLINE):
+            out, _ = await process.communicate()
+        assert out in (b"lab-1: noise\n", b"lab-2: noise\n")
 
 
 async def test_ctrl_c_interrupts_all_that_runs_and_begins_nothing_more(

@@ -43,7 +43,7 @@ class Shown(Protocol):
     async def machine(self, name: str, command: commands.Command) -> None:
         """Read all that the command writes."""
 
-    def ended(self, result: Result) -> None:
+    async def ended(self, result: Result) -> None:
         """All is read, or nothing more will come."""
 
     def finish(self, results: list[Result]) -> None:
@@ -79,7 +79,7 @@ class _Run:
             while waiting and not self.interrupted:
                 name = waiting.pop()
                 results[name] = await self._one(name)
-                self._shown.ended(results[name])
+                await self._shown.ended(results[name])
 
         workers = [asyncio.ensure_future(work()) for _ in range(min(jobs, len(machines)))]
         with interrupts(self._interrupt, lambda: [worker.cancel() for worker in workers]):
