@@ -12,6 +12,7 @@ from pathlib import Path
 from . import (
     calls,
     certificate,
+    commands,
     durable,
     fanout,
     files,
@@ -37,6 +38,7 @@ GROUPS = {
     "upload": raw_upload.run,
     "files": files.run,
     "datagrams": raw_datagrams.run,
+    "commands": commands.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -15,6 +15,7 @@ class Goal:
     peer: str
     at_least: float | None = None
     at_most: float | None = None
+    ours: str = OURS
 
     def text(self) -> str:
         bound = f"at least {self.at_least:g}×" if self.at_least is not None else f"at most {self.at_most:g}×"
@@ -23,7 +24,7 @@ class Goal:
     def verdict(self, contests: Sequence[Contest]) -> str | None:
         """None when this run has not measured both."""
         contest = next((one for one in contests if one.group == self.group), None)
-        ratio = contest.ratio(self.case, OURS, self.peer, self.key) if contest else None
+        ratio = contest.ratio(self.case, self.ours, self.peer, self.key) if contest else None
         if ratio is None:
             return None
         met = ratio.median >= self.at_least if self.at_least is not None else ratio.median <= (self.at_most or 0.0)
@@ -38,6 +39,17 @@ def _calls(transport: str, floor: float) -> list[Goal]:
         Goal(group, "64 in flight", "rate", "streams", at_least=3.0),
         Goal(group, "50 callers", "rate", "picows", at_least=0.9),
         Goal(group, "50 callers", "rate", "streams", at_least=1.7),
+    ]
+
+
+def _relayed(transport: str) -> list[Goal]:
+    group = f"calls through a server over {transport}"
+    return [
+        # Twice the way is twice the time at best.
+        Goal(group, "one at a time", "p50", "tieline", at_most=2.5, ours="relayed"),
+        Goal(group, "one at a time", "p50", "nats", at_most=0.8, ours="relayed"),
+        Goal(group, "64 in flight", "rate", "nats", at_least=1.3, ours="relayed"),
+        Goal(group, "50 callers", "rate", "nats", at_least=1.5, ours="relayed"),
     ]
 
 
@@ -82,6 +94,8 @@ def _files() -> list[Goal]:
 GOALS = [
     *_calls("tcp", 1.15),
     *_calls("tls", 1.3),
+    *_relayed("tcp"),
+    *_relayed("tls"),
     *_fanout("tcp"),
     *_fanout("tls"),
     *_durable("tcp"),
@@ -90,6 +104,12 @@ GOALS = [
     *_raw("length-prefixed"),
     *_files(),
     Goal("upload over tcp", "1024 MiB", "rate", "bare", at_least=0.9),
+    Goal("commands over a held link", "true", "p50", "local", at_most=1.6),
+    Goal("commands over a held link", "true", "p50", "asyncssh", at_most=1.0),
+    Goal("commands as programs", "true over unix", "p50", "ssh", at_most=1.0),
+    Goal("commands as programs", "true over tls", "p50", "ssh", at_most=1.0),
+    Goal("output of commands", "1 GiB over unix", "rate", "ssh kept", at_least=2.0),
+    Goal("output of commands", "1 GiB over tls", "rate", "ssh kept", at_least=1.0),
 ]
 
 IDLE_KIB = {"idle links over tcp": 8.0, "idle links over tls": 40.0}

@@ -110,7 +110,7 @@ def commands_page() -> str:
 
 
 def methods_page() -> str:
-    """What a server offers without any method of its owner's."""
+    """What a server that also runs commands offers without any method of its owner's."""
     lines = ["# Methods", "", _NOTE]
     lines += ["What every server offers; `tieline methods` lists what yours offers, with your own among them.", ""]
     handlers = asyncio.run(_handlers())
@@ -131,6 +131,7 @@ def methods_page() -> str:
 
 def library_page() -> str:
     """Everything a program may import."""
+    import tieline.commands
     import tieline.sync
     import tieline.testing
 
@@ -141,7 +142,7 @@ def library_page() -> str:
             continue
         lines += _entry(f"tieline.{name}", value)
     lines += ["The exceptions are in [errors.md](errors.md).", ""]
-    for module in (tieline.sync, tieline.testing):
+    for module in (tieline.commands, tieline.sync, tieline.testing):
         lines += [f"# `{module.__name__}`", "", *_paragraphs(module.__doc__ or "", code=True), ""]
         for name in getattr(module, "__all__", ["connect", "Client", "Items", "Events"]):
             lines += _entry(f"{module.__name__}.{name}", getattr(module, name))
@@ -186,7 +187,7 @@ def _cell(text: str) -> str:
 
 
 async def _handlers() -> list[Any]:
-    server = tieline.Server(data=":memory:")
+    server = tieline.Server(data=":memory:", allow_shell=True)
     async with server.serving():
         return sorted(server.handlers, key=lambda handler: handler.name)
 

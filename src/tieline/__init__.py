@@ -38,7 +38,7 @@ from tieline.errors import (
 from tieline.version import __version__
 
 if TYPE_CHECKING:
-    from tieline import sync
+    from tieline import commands, sync
     from tieline.client import Client, connect
     from tieline.limits import Limits
     from tieline.link.datagram_opening import datagrams
@@ -93,6 +93,8 @@ _HOMES = {
     "listen": "tieline.link.talks",
 }
 
+_MODULES = ("commands", "sync")
+
 __all__ = [
     "MORE",
     "AddressError",
@@ -144,6 +146,7 @@ __all__ = [
     "Topic",
     "Unavailable",
     "__version__",
+    "commands",
     "connect",
     "datagrams",
     "dial",
@@ -153,8 +156,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "sync":
-        return importlib.import_module("tieline.sync")
+    if name in _MODULES:
+        return importlib.import_module(f"tieline.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'tieline' has no attribute {name!r}")

@@ -11,17 +11,11 @@ from typing import Any
 import msgspec
 
 from tieline.errors import LinkClosed
+from tieline.processes.told import Ended
 from tieline.rpc.caller import Caller
 from tieline.rpc.incoming import Incoming
 
-
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """How a command ended."""
-
-    code: int
-    "Its exit code; 128 and the signal's number when one ended it."
-    signal: str = ""
-    "SIGKILL, SIGSEGV, …"
+__all__ = ["Command", "Completed", "Ended", "run", "start"]
 
 
 class Completed(msgspec.Struct, frozen=True):

@@ -57,6 +57,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ping: float = 20.0
     "Seconds. A link that was silent so long is pinged; after twice this it is closed."
 
+    machine_ping: float = 5.0
+    "Seconds. The same for a link that offers methods to others or calls theirs: who is lost is noticed in twice this."
+
     opening: float = 10.0
     "Seconds. From accept to login done, TLS handshake included: an absolute deadline, not one per read."
 

@@ -196,11 +196,12 @@ class Server:
 
     async def _start_shell(self, store: SqliteStore, stack: AsyncExitStack) -> None:
         """The rules and the audit are for machines that joined as well."""
-        book = Book(store, self.limits, lambda account: self._cut(account, None))
+        book = Book(store, self.limits, self.accounts.exists, lambda account: self._cut(account, None))
         await book.start()
         stack.push_async_callback(book.close)
         book.install(self.handlers, self.switchboard.offers)
         self.switchboard.permit = book.permit
+        self._machines.on_new_agent = book.lost
         if self._allow_shell:
             self._shell = await stack.enter_async_context(
                 shell.serving(
@@ -230,8 +231,7 @@ class Server:
 
     def _cut(self, account: str, device: str | None = None) -> int:
         """End whatever an account, or one of its devices or tokens, has going on here."""
-        self._machines.revised()
-        self.switchboard.revoked(account, device)
+        self._machines.revised(account, device)
         self.lanes.cut(account, device)
         count = self.links.cut(account, device)
         if self._shell is not None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
+from tieline.errors import LinkClosed
 from tieline.processes.pipes import Reader, Writer
 
 Case = Callable[[], Awaitable[None]]
@@ -99,5 +100,47 @@ def test_closing_while_it_reads_ends_the_reading(run: Callable[[Case], None]) ->
         reader.close()
         assert await waiting is False
         os.close(writing)
+
+    run(case)
+
+
+def test_a_source_that_breaks_off_is_no_end_of_input(run: Callable[[Case], None]) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"a part"
+        raise LinkClosed
+
+    async def case() -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        writer = Writer(writing)
+        await writer.feed(broken())
+        assert os.read(reading, 100) == b"a part"
+        with pytest.raises(BlockingIOError):  # not b"", which would be the end
+            os.read(reading, 100)
+        writer.close()
+        assert os.read(reading, 100) == b""
+        os.close(reading)
+
+    run(case)
+
+
+def test_closing_while_it_waits_leaves_nothing_in_the_loop(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        reading, writing = os.pipe()
+        writer = Writer(writing)
+        waiting = asyncio.ensure_future(writer.write(bytes(3_000_000)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        writer.close()
+        again, number = os.pipe()  # the number that was closed just now
+        other = Writer(number)
+        sending = asyncio.ensure_future(other.feed(pieces(bytes(300_000))))
+        with pytest.raises(BrokenPipeError):
+            await waiting
+        got = bytearray()
+        assert await Reader(again).read(lambda view: got.extend(view), lambda: 100_000) is False
+        await sending
+        assert len(got) == 300_000
+        os.close(reading)
 
     run(case)

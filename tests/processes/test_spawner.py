@@ -12,6 +12,7 @@ import pytest
 from tests.services.shell.leftovers import family, running, until
 
 from tieline.processes.ending import KILL
+from tieline.processes.family import group_lives as family_lives
 from tieline.processes.spawner import Process, Spawner
 
 PATH = {"PATH": os.environ["PATH"]}
@@ -101,8 +102,10 @@ async def test_who_is_asked_politely_may_leave_before_it_is_killed(spawner: Spaw
     assert (tmp_path / "said").read_text() == "bye\n"
 
 
-async def test_an_ending_can_be_hurried_but_not_slowed_down(spawner: Spawner) -> None:
-    process = start(spawner, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+async def test_an_ending_can_be_hurried_but_not_slowed_down(spawner: Spawner, tmp_path: Path) -> None:
+    script = "trap '' TERM; echo up > ready; while :; do sleep 0.1; done"
+    process = start(spawner, "/bin/sh", "-c", script, folder=str(tmp_path))
+    await until(lambda: (tmp_path / "ready").exists())
     process.end(((0.0, signal.SIGTERM), (1000.0, signal.SIGKILL)))
     process.end(((0.0, signal.SIGTERM), (0.1, signal.SIGKILL)))
     process.end(((0.0, signal.SIGTERM), (1000.0, signal.SIGKILL)))
@@ -142,3 +145,35 @@ async def test_who_is_killed_takes_what_it_started_along() -> None:
         finally:
             victim.kill()
     await until(lambda: not running(word))
+
+
+async def test_what_forks_without_end_is_caught(spawner: Spawner) -> None:
+    word = f"word-{os.urandom(4).hex()}"
+    comet = "import os, time\nwhile True:\n    if os.fork(): os._exit(0)\n    time.sleep(0.0005)"
+    process = start(spawner, sys.executable, "-I", "-S", "-c", comet, word)
+    await process.exited
+    process.end()
+    await asyncio.wait_for(process.gone, 20)
+    assert not family_lives(process.pid)
+    assert running(word) == []
+
+
+async def test_a_number_stays_the_commands_until_it_is_forgotten(spawner: Spawner) -> None:
+    """Signals for a command that has exited, but whose child holds the pipe, must hit nobody else."""
+    process = start(spawner, "/bin/sh", "-c", "setsid sleep 100 & exit 3")
+    assert await process.exited == 3
+    assert process.holds_number
+    # It is there still, so nobody else can be.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    process.end()
+    await process.gone
+    assert not process.holds_number
+
+
+async def test_a_warden_that_is_killed_is_started_again(spawner: Spawner) -> None:
+    first = spawner._guard.pid
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: spawner._guard.pid not in (0, first))
+    process = start(spawner, "/bin/true")
+    assert await process.exited == 0
+    process.end()

@@ -8,7 +8,7 @@ from tests.rpc.conftest import hang_up, log_in
 
 from tieline.limits import Limits
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.offers import Offer
+from tieline.rpc.offers import Accepted, Offer
 from tieline.rpc.peer import Peer
 from tieline.rpc.switchboard import Switchboard
 
@@ -27,9 +27,9 @@ class Board:
         self.ends: list[tuple[Peer, Peer]] = []
 
         @self.handlers.method("machines.offer")
-        def offer(methods: list[Offer], peer: Peer, instance: str = "") -> str:
+        def offer(methods: list[Offer], peer: Peer, instance: str = "", changes: int | None = None) -> Accepted:
             machine = self.switchboard.offer(peer, methods, instance)
-            return self.switchboard.target(machine.account, machine.device)
+            return Accepted(self.switchboard.target(machine.account, machine.device), 0)
 
         @self.handlers.method("here")
         def here() -> str:

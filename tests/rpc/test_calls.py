@@ -763,3 +763,10 @@ async def test_nothing_is_kept_of_ten_thousand_calls(join, handlers):
         assert not peer._incoming
         assert not peer._deadlines
         assert len(peer._deadlines._steps if peer._deadlines else []) < 200
+
+
+async def test_many_large_calls_with_large_answers_do_not_wait_for_each_other(join, handlers):
+    handlers.add(lambda value: value, "say")
+    client, _ = await join(handlers)
+    values = [bytes([number]) * 100_000 for number in range(200)]
+    assert await asyncio.gather(*(client.call("say", value=value) for value in values)) == values

@@ -45,8 +45,8 @@ async def board():
 
 
 async def test_a_device_is_named_alone_while_it_is_the_only_one_of_its_name(board):
-    await board.machine(offering(who="ada's"), "lab", account="ada")
-    caller = await board.join("desk")
+    ada = await board.machine(offering(who="ada's"), "lab", account="ada")
+    caller = await board.join("desk", account="eve")
     assert board.switchboard.target("ada", "lab") == "lab"
     assert await caller.call("lab/who") == "ada's"
     await board.machine(offering(who="bob's"), "lab", account="bob")
@@ -55,11 +55,12 @@ async def test_a_device_is_named_alone_while_it_is_the_only_one_of_its_name(boar
         await caller.call("lab/who")
     assert await caller.call("ada/lab/who") == "ada's"
     assert await caller.call("bob/lab/who") == "bob's"
+    assert await ada.call("lab/who") == "ada's"  # one's own is meant before others'
 
 
 async def test_a_name_is_not_given_to_another_while_its_owner_is_away(board):
     lab = await board.machine(offering(who="ada's"), "lab", account="ada")
-    caller = await board.join("desk")
+    caller = await board.join("desk", account="eve")
     await hang_up(lab)
     with pytest.raises(Unavailable, match="'lab' is not here now"):
         await caller.call("lab/who")
@@ -70,14 +71,30 @@ async def test_a_name_is_not_given_to_another_while_its_owner_is_away(board):
         await caller.call("ada/lab/who")
 
 
+@pytest.mark.parametrize(("better", "worse"), [(("shell",), ("chat",)), (("admin",), ("shell",)), (("admin",), ())])
+async def test_a_name_belongs_to_the_better_standing_and_nobody_of_a_worse_one_can_spoil_it(board, better, worse):
+    lab = await board.machine(offering(who="ada's"), "lab", account="ada", scopes=better)
+    await board.machine(offering(who="an impostor's"), "lab", account="mallory", scopes=worse)
+    caller = await board.join("desk", account="eve")
+    assert await caller.call("lab/who") == "ada's"
+    assert board.switchboard.target("ada", "lab", "eve") == "lab"
+    assert board.switchboard.target("mallory", "lab", "eve") == "mallory/lab"
+    assert await caller.call("mallory/lab/who") == "an impostor's"
+    await hang_up(lab)
+    with pytest.raises(Unavailable):
+        await caller.call("lab/who")
+
+
 async def test_those_of_earlier_times_are_remembered_until_they_are_no_more(board):
-    board.switchboard.remember([("ada", "lab"), ("ada", "old")])
+    board.switchboard.remember([("ada", "lab", {"chat"}), ("ada", "old", {"chat"}), ("ada", "box", {"shell"})])
     await board.machine(offering(who="bob's"), "lab", account="bob")
-    caller = await board.join("desk")
+    await board.machine(offering(who="bob's"), "box", account="bob")
+    caller = await board.join("desk", account="eve")
     with pytest.raises(Conflict):
         await caller.call("lab/who")
-    with pytest.raises(Unavailable):
-        await caller.call("old/who")
+    for away in ("old/who", "box/who"):
+        with pytest.raises(Unavailable):
+            await caller.call(away)
     board.switchboard.remember([])
     assert await caller.call("lab/who") == "bob's"
     with pytest.raises(NotFound):
@@ -202,6 +219,28 @@ async def test_the_links_of_one_device_are_one_machine_and_the_newest_has_the_sa
         await caller.call("lab-1/more")
 
 
+async def test_while_one_link_of_a_machine_is_leaving_another_has_the_say(board):
+    gate = asyncio.Event()
+    handlers = offering(a="second")
+
+    @handlers.method("wait")
+    async def wait() -> None:
+        await gate.wait()
+
+    await board.machine(offering(a="first"))
+    second = await board.machine(handlers)
+    caller = await board.join("desk")
+    assert await caller.call("lab-1/a") == "second"
+    waiting = asyncio.create_task(caller.call("lab-1/wait"))
+    await until(lambda: board.seat(caller).open_work)
+    await settle()
+    second.refuse_calls("going home")
+    await settle()
+    assert await caller.call("lab-1/a") == "first"
+    gate.set()
+    await waiting
+
+
 async def test_a_program_that_comes_back_takes_the_place_of_its_lost_link(board):
     gate = asyncio.Event()
     handlers = Handlers()
@@ -235,7 +274,7 @@ async def test_the_caller_needs_the_scope_the_machine_asked_for(board, needs, ha
     ran = []
     handlers = Handlers()
     handlers.add(lambda: ran.append(1), "guarded", scope=needs)
-    await board.machine(handlers)
+    await board.machine(handlers, scopes=("admin",))
     caller = await board.join("desk", scopes=has)
     allowed = ENROL not in has and (needs is None or needs in has or "admin" in has)
     if allowed:
@@ -244,6 +283,33 @@ async def test_the_caller_needs_the_scope_the_machine_asked_for(board, needs, ha
         with pytest.raises(NotFound if ENROL in has else Denied):
             await caller.call("lab-1/guarded")
     assert ran == [1] * allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "has", "allowed"),
+    [
+        ("shell.run", "shell", ("chat",), False),
+        ("shell.run", None, ("chat",), False),
+        ("shell.run", "chat", ("chat",), False),
+        ("shell.run", "shell", ("shell",), True),
+        ("shell.run", "shell", ("admin",), True),
+        ("tool", "shell", ("chat",), False),
+        ("tool", "admin", ("shell",), False),
+        ("tool", "chat", ("chat",), True),
+        ("tool", None, (), True),
+        ("chat.post", None, (), False),
+    ],
+)
+async def test_only_who_holds_a_scope_offers_what_needs_it(board, name, scope, has, allowed):
+    """Who calls such a method trusts it: anybody's machine called lab-1 would else be sent what is for lab-1."""
+    handlers = Handlers()
+    handlers.add(lambda: "run", name, scope=scope)
+    if allowed:
+        await board.machine(handlers, scopes=has)
+    else:
+        with pytest.raises(Denied, match=f"may not offer {name}: it does not hold the scope"):
+            await board.machine(handlers, scopes=has)
+        assert not list(board.switchboard)
 
 
 async def test_more_than_the_scope_may_be_asked_for(board):
@@ -281,7 +347,7 @@ async def test_a_client_cannot_say_for_whom_it_calls(board):
     handlers = Handlers()
     handlers.add(lambda: seen.append(1), "guarded", scope="admin")
     handlers.add(lambda: seen.append(2), "open")
-    await board.machine(handlers)
+    await board.machine(handlers, scopes=("admin",))
     caller = await board.join("desk", account="eve", scopes=("chat",))
     for method in ("lab-1/guarded", "lab-1/open"):
         with pytest.raises(Denied, match="only a server says"):
@@ -318,7 +384,7 @@ async def test_a_machine_checks_again_what_the_server_should_have_checked(board)
     ran = []
     handlers = Handlers()
     handlers.add(lambda: ran.append(1), "guarded", scope="shell")
-    machine = await board.machine(handlers)
+    machine = await board.machine(handlers, scopes=("shell",))
     server = board.seat(machine)
     with pytest.raises(Denied, match="needs the scope 'shell'"):
         await called_raw(server, "/guarded", {}, None, False, Origin(7, "eve", "desk", ("chat",)))

@@ -65,7 +65,7 @@ async def test_a_machine_is_listed_with_what_it_offers_and_for_how_long(tmp_path
             assert await listed(bob) == {}
             async with joined(server, "ada", "lab-1") as lab:
                 await lab.serve(sensor())
-                assert await lab.call("machines.offer", methods=[{"name": "other"}]) == "lab-1"
+                assert await lab.call("machines.offer", methods=[{"name": "other"}]) == {"name": "lab-1", "changes": 0}
                 assert (await listed(bob))["lab-1"]["methods"] == ["other"]
                 await lab._served.offer()
                 (entry,) = (await listed(bob)).values()
@@ -183,7 +183,7 @@ async def test_guests_may_look_and_call_what_is_for_all_but_offer_nothing() -> N
     handlers.add(lambda: "done", "reset", scope="shell")
     async with (
         tieline.testing.server() as server,
-        tieline.testing.connect(server, account="ada", device="lab-1") as lab,
+        tieline.testing.connect(server, account="ada", device="lab-1", scopes={"chat", "shell"}) as lab,
     ):
         await lab.serve(handlers)
         guest = server.admit(Identity("guest-eve", "guest", frozenset({"chat"}), "memory", guest=True))
@@ -207,3 +207,42 @@ async def test_more_machines_than_fit_an_answer_are_listed_page_by_page(tmp_path
         while page := await lab.call("machines.list", after=after):
             after, pages = f"ada/{page[-1]['device']}", pages + 1
         assert pages >= 3
+
+
+async def test_what_was_taken_away_while_a_machine_was_not_here_it_is_told_when_it_comes_back(tmp_path: Path) -> None:
+    """Also over a restart of the server; and it is told nothing twice."""
+    server, told = Server(tmp_path), []
+    async with server.serving():
+        await enrol(server, "ada", "lab-1")
+        for name in ("bob", "eve", "early"):
+            await enrol(server, name, "desk")
+        async with joined(server, "root", "desk", "admin") as admin, joined(server, "ada", "lab-1") as lab:
+            await admin.call("accounts.revoke", account="early", device="desk")
+            await lab.serve(sensor(), revoked=lambda *who: told.append(who))
+            await admin.call("accounts.allow", account="bob", can=["chat"])
+            await _answered(lab, lambda: told == [("bob", None)])
+            served = lab._served
+        assert served is not None
+        async with joined(server, "root", "desk", "admin") as admin:
+            await admin.call("accounts.revoke", account="bob", device="desk")
+    again = Server(tmp_path)
+    async with again.serving(), joined(again, "root", "desk", "admin") as admin:
+        await admin.call("accounts.revoke", account="eve")
+        async with joined(again, "ada", "lab-1") as lab:
+            # As a client's next link does.
+            lab.onward = lab._served = served
+            served._peer = lab
+            await served.offer()
+            await _answered(lab, lambda: len(told) >= 3)
+            assert told == [("bob", None), ("bob", "desk"), ("eve", None)]
+            await served.offer()
+            await lab.call("echo.say", value=1)
+            assert len(told) == 3
+
+
+async def _answered(peer: Peer, condition) -> None:
+    async def once() -> bool:
+        await peer.call("echo.say", value=1)
+        return condition()
+
+    await until(once)

@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import os
 import re
-import signal
 import struct
 import subprocess
 import termios
@@ -125,9 +124,16 @@ class Tmux:
         return self._run("capture-pane", "-p").decode()
 
     async def shows(self, *texts: str) -> None:
+        await self.until(lambda screen: all(text in screen for text in texts), str(texts))
+
+    async def prompts(self) -> None:
+        """Until the shell waits for a command: many programs throw away what is typed while they end."""
+        await self.until(lambda screen: screen.rstrip().splitlines()[-1:] == ["$"], "a prompt")
+
+    async def until(self, condition: Callable[[str], bool], what: str) -> None:
         ends = time.monotonic() + DEADLINE
-        while not all(text in self.screen for text in texts):
-            assert time.monotonic() < ends, f"{texts} never came; the screen:\n{self.screen}"
+        while not condition(screen := self.screen):
+            assert time.monotonic() < ends, f"{what} never came; the screen:\n{screen}"
             await asyncio.sleep(0.05)
 
     def close(self) -> None:
@@ -138,7 +144,3 @@ class Tmux:
         done = subprocess.run(command, input=given, capture_output=True, env=self._environment, timeout=DEADLINE)
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-
-def end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    process.send_signal(number)

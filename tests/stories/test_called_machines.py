@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import random
 import re
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +17,9 @@ import tieline
 from tieline import commands
 
 from .conftest import Machines, Servers
-from .machines import DEADLINE, Machine, ServerProcess, line, login, resident
+from .machines import DEADLINE, LONG, Machine, ServerProcess, command, line, login, resident
+from .terminals import Terminal
+from .test_commands import ACTOR, locally, plan
 
 STUBBORN = "trap '' INT TERM; echo up; while :; do sleep 0.1; done"
 
@@ -117,8 +121,11 @@ async def test_a_killed_agent_is_told_to_its_callers_at_once_and_comes_back(
             assert await command.wait() == 255
         with pytest.raises(tieline.Unavailable, match="not here now"):
             await commands.run(peer, ["true"], target="lab-1")
+        assert {each["outcome"] for each in await peer.call("audit.list")} == {""}
         await agent(machines("lab-1"))
         assert (await commands.run(peer, ["echo", "back"], target="lab-1")).stdout == b"back\n"
+        entries = await peer.call("audit.list")
+        assert {each["outcome"] for each in entries if each["begun"]["argv"][0] != "echo"} == {"the agent was killed"}
 
 
 async def test_an_agent_comes_back_to_a_server_that_was_killed(
@@ -219,6 +226,22 @@ async def test_what_goes_wrong_on_one_machine_is_its_own(
     assert err.count("did not end within 1 s") == 2
 
 
+async def test_who_stops_reading_what_many_machines_say_ends_what_they_run(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    """`2>&1 >/dev/null | head -1` and `| head -1`: the programs there are told by a closed pipe."""
+    await lab(owner, machines, "lab-1", "lab-2")
+    noise = "while :; do echo noise || exit 3; done"
+    run = shlex.join(command("run", "--on", "lab-*", "--", "sh", "-c"))
+    for redirected in (f"{run} '{noise}' 2>/dev/null | head -1", f"{run} '({noise}) >&2' 2>&1 >/dev/null | head -1"):
+        process = await asyncio.create_subprocess_shell(
+            redirected, env=owner.environment, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(DEADLINE):
+            out, _ = await process.communicate()
+        assert out in (b"lab-1: noise\n", b"lab-2: noise\n")
+
+
 async def test_ctrl_c_interrupts_all_that_runs_and_begins_nothing_more(
     server: ServerProcess, owner: Machine, machines: Machines
 ) -> None:
@@ -290,3 +313,51 @@ async def test_a_server_that_is_told_to_stop_lets_a_command_on_a_machine_finish(
     async with asyncio.timeout(DEADLINE):
         assert await command.wait() == 0
         assert await server.ended() == 0
+
+
+@pytest.mark.timeout(1800)
+async def test_whatever_a_command_does_on_a_machine_comes_out_as_if_it_ran_here(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    await lab(owner, machines, "lab-1")
+    async with tieline.connect(server.unix) as peer:
+        for number in range(500 if LONG else 30):
+            steps, data = plan(random.Random(f"machine {number}"))
+            argv = [*ACTOR, *steps]
+            here = await asyncio.to_thread(locally, argv, data)
+            async with asyncio.timeout(DEADLINE * 5):
+                done = await commands.run(peer, argv, target="lab-1", input=data)
+            assert (done.code, done.stdout, done.stderr) == here, steps
+
+
+@pytest.mark.timeout(240)
+async def test_a_terminal_on_a_machine_outlives_its_caller_and_the_server(
+    server: ServerProcess, owner: Machine, machines: Machines
+) -> None:
+    await join(owner, machines("lab-1"), "ada", "lab-1")
+    process = await machines("lab-1").start("agent", "--allow", "shell")
+    await said(process, "can be called as lab-1")
+    shell = Terminal(command("shell", "--on", "lab-1", "--", "env", "PS1=$ ", "sh"), owner.environment)
+    try:
+        await shell.shows("$ ")
+        await shell.type("word=$((6 * 7)); echo it is $word\n")
+        await shell.shows("it is 42")
+        (session,) = json.loads(await owner.out("sessions", "--on", "lab-1", "--json"))
+        await server.kill()
+        await said(process, "trying again")
+        await server.start()
+        await said(process, "back again")
+    finally:
+        shell.close()
+    again = Terminal(command("shell", "--on", "lab-1", "--attach", session["id"]), owner.environment)
+    try:
+        await again.shows("it is 42")
+        await again.type("echo still $word\n")
+        await again.shows("still 42")
+        await again.type("exit 5\n")
+        assert await again.ended() == 5
+    finally:
+        again.close()
+    code, _, said_there = await owner.run("run", "--on", "lab-1", "--", "true")
+    assert code == 255  # this agent allows terminals only
+    assert "offers no method 'shell.run'" in said_there

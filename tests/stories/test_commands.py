@@ -14,7 +14,7 @@ from tests.services.shell.leftovers import family, running, until
 
 import tieline
 from tieline import commands
-from tieline.errors import DeadlineExceeded, LinkClosed
+from tieline.errors import DeadlineExceeded, InvalidArgument, LinkClosed
 
 from .actor import MiB
 from .conftest import Machines, Servers
@@ -66,19 +66,37 @@ def locally(argv: list[str], data: bytes | None) -> tuple[int, bytes, bytes]:
     return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout, done.stderr
 
 
-async def there(peer: tieline.Peer, argv: list[str], data: bytes | None) -> tuple[int, bytes, bytes]:
+async def there(peer: tieline.Peer, argv: list[str], data: bytes | None, target: str = "") -> tuple[int, bytes, bytes]:
     async with asyncio.timeout(DEADLINE * 5):
-        done = await commands.run(peer, argv, input=data)
+        done = await commands.run(peer, argv, input=data, target=target)
     return done.code, done.stdout, done.stderr
 
 
+async def agent(machines: Machines, name: str) -> None:
+    """A machine that joined under this name, and can be called when this returns."""
+    ticket = (await machines("owner").out("invite", "lab", "--can", "shell")).strip()
+    machine = machines(name)
+    await machine.out("join", ticket, "--device", name)
+    process = await machine.start("agent", "--allow", "run")
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE):
+        while b"can be called" not in (said := await process.stderr.readline()):
+            assert said, "the agent ended"
+
+
 @pytest.mark.timeout(1800)
-async def test_whatever_a_command_does_comes_out_as_if_it_ran_here(peer: tieline.Peer) -> None:
-    for number in range(COUNT):
+@pytest.mark.parametrize("target", ["", "lab-1"])
+async def test_whatever_a_command_does_comes_out_as_if_it_ran_here(
+    peer: tieline.Peer, machines: Machines, target: str
+) -> None:
+    """On the server's machine, and on one that joined."""
+    if target:
+        await agent(machines, target)
+    for number in range(COUNT if LONG or not target else COUNT // 2):
         steps, data = plan(random.Random(number))
         argv = [*ACTOR, *steps]
         here = await asyncio.to_thread(locally, argv, data)
-        assert await there(peer, argv, data) == here, f"number {number}: {steps}, input {data and len(data)}"
+        assert await there(peer, argv, data, target) == here, f"number {number}: {steps}, input {data and len(data)}"
 
 
 async def test_many_at_once_do_not_hold_each_other_up(peer: tieline.Peer) -> None:
@@ -149,3 +167,24 @@ async def test_a_deadline_ends_the_command_with_all_it_started(peer: tieline.Pee
     with pytest.raises(DeadlineExceeded):
         await waiting
     await until(lambda: not running(word))
+
+
+async def test_an_input_that_is_no_bytes_fails_the_command(peer: tieline.Peer, tmp_path: Path) -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"a part"
+        yield "text"  # type: ignore[misc]
+
+    with pytest.raises(InvalidArgument):
+        await commands.run(
+            peer, ["sh", "-c", f"cat > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/whole"], input=lines()
+        )
+    assert not (tmp_path / "whole").exists()
+
+
+async def test_the_example_of_the_manual_runs(server: ServerProcess) -> None:
+    example = Path(__file__).parents[2] / "docs" / "examples" / "run_commands.py"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(example), server.unix, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert out.decode() == "3 b'some input\\n' b'oops\\n'\n1\n2\n3\nEnded(code=0, signal='')\n"

@@ -61,35 +61,40 @@ def tmux(server: ServerProcess, tmp_path: Path) -> Iterator[Tmux]:
 @pytest.mark.requires("tmux", "vim")
 async def test_vim_is_vim(tmux: Tmux, tmp_path: Path) -> None:
     file = tmp_path / "poem"
-    await tmux.shows("$")
+    await tmux.prompts()
     tmux.keys(f"vim -u NONE -N {file}", "Enter")
     await tmux.shows("~", "poem")
     tmux.keys("i", "über 日本語 wide", "Enter", "second line", "Escape", "k", "0", "x", "A", " 🙂", "Escape")
     await tmux.shows("ber 日本語 wide 🙂", "second line")
     tmux.keys(":wq", "Enter")
-    await tmux.shows("$")
+    await tmux.prompts()
     assert file.read_text() == "ber 日本語 wide 🙂\nsecond line\n"
 
 
 @pytest.mark.requires("tmux", "less", "top")
 async def test_pagers_full_screens_and_sizes(tmux: Tmux, tmp_path: Path) -> None:
     (tmp_path / "long").write_text("".join(f"line number {number}\n" for number in range(1, 1001)))
-    await tmux.shows("$")
+    await tmux.prompts()
     tmux.keys(f"less {tmp_path}/long", "Enter")
     await tmux.shows("line number 1\n", "line number 29\n")
     tmux.keys("G")
     await tmux.shows("line number 1000\n", "(END)")
     tmux.resize(70, 20)
+    await tmux.shows("\n:\n")  # it has drawn itself anew; a key that comes while it does so is lost on it
     tmux.keys("g")
     await tmux.shows("line number 1\n", "line number 19\n")
     tmux.keys("q")
+    await tmux.prompts()
     tmux.keys("stty size", "Enter")
     await tmux.shows("20 70")
+    await tmux.prompts()
     tmux.keys("top -d 1", "Enter")
     await tmux.shows("load average", "PID", "%CPU")
     tmux.keys("q")
+    await tmux.prompts()
     tmux.keys("echo still $((40 + 2))", "Enter")
     await tmux.shows("still 42")
+    await tmux.prompts()
     tmux.keys("exit 7", "Enter")
     await tmux.shows("it ended with 7")
 
@@ -98,7 +103,7 @@ async def test_pagers_full_screens_and_sizes(tmux: Tmux, tmp_path: Path) -> None
 async def test_a_paste_of_100_kb_arrives_whole(tmux: Tmux, tmp_path: Path) -> None:
     pasted = "".join(f"{number:06} ünicode 日本 {'x' * 40}\n" for number in range(1700)).encode()
     assert len(pasted) > 100_000
-    await tmux.shows("$")
+    await tmux.prompts()
     tmux.keys(f"stty -echo; cat > {tmp_path}/pasted; stty echo; echo was $(wc -c < {tmp_path}/pasted)", "Enter")
     await until(lambda: (tmp_path / "pasted").exists())
     tmux.paste(pasted)
@@ -165,7 +170,7 @@ async def test_left_by_its_escape_it_goes_on_and_is_found_again(terminal: Open) 
 
 
 async def test_a_signal_from_outside_gives_the_terminal_back(terminal: Open) -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         shell = terminal("shell", "--", "sh", "-c", "printf '\\033[?1049h\\033[?25lup'; sleep 100")
         await shell.shows("up")
         assert not shell.is_as_before
@@ -174,6 +179,17 @@ async def test_a_signal_from_outside_gives_the_terminal_back(terminal: Open) -> 
         assert shell.is_as_before
         assert b"\x1b[?1049l" in shell.seen
         assert b"\x1b[?25h" in shell.seen
+
+
+async def test_stopped_from_outside_it_gives_the_terminal_back_until_it_goes_on(terminal: Open) -> None:
+    shell = terminal("shell", "--", *SHELL)
+    await shell.shows("$")
+    shell.process.send_signal(signal.SIGTSTP)
+    await until(lambda: shell.is_as_before)
+    shell.process.send_signal(signal.SIGCONT)
+    await until(lambda: not shell.is_as_before)
+    await shell.type("echo it goes on\r")
+    await shell.printed(b"it goes on\r\n.*it goes on\r\n|\nit goes on\r\n")
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])

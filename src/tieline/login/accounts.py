@@ -47,6 +47,11 @@ class Accounts:
         """The oldest account that may administer; None on a server nobody owns yet."""
         return await self.gate.owner()
 
+    async def exists(self, account: str) -> bool:
+        """Whether there is such an account, and it is not revoked."""
+        known = await self._store.account(account)
+        return known is not None and known.revoked is None
+
     async def create_owner(self, name: str) -> Account:
         """The first account, which may do everything. Raises Conflict when the server has an owner."""
         account_name(name)

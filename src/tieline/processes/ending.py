@@ -4,12 +4,14 @@ One task for all that are ending, so that the process table is read once for all
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from tieline.processes import family
 
+log = logging.getLogger("tieline.processes")
 Steps = Iterable[tuple[float, int]]
 "After so many seconds, this signal; SIGKILL last."
 KILL: Steps = ((0.0, signal.SIGKILL),)
@@ -26,15 +28,20 @@ class Ending(Protocol):
     mark: str
     exited: "asyncio.Future[int]"
 
+    @property
+    def holds_number(self) -> bool: ...
+
+    def reap(self) -> None: ...
+
 
 class Endings:
-    """`commands()` gives the first pid of every command; `strays()` the pids of what was left behind by the only one
-    there is; `gone(process)` is called when nothing is left of one."""
+    """`commands()` gives the first pid of every command; `strays(process)` what was adopted and can only be its;
+    `gone(process)` is called when nothing is left of one."""
 
     def __init__(
         self,
         commands: Callable[[], set[int]],
-        strays: Callable[[], list[int]],
+        strays: Callable[..., list[int]],
         gone: Callable[..., None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,6 +50,7 @@ class Endings:
         self._gone = gone
         self._steps: dict[Ending, list[tuple[float, int]]] = {}
         self._killed: dict[Ending, float] = {}
+        self._quiet: set[Ending] = set()  # of which nothing was seen at the last look
         self._task: asyncio.Task[None] | None = None
 
     def add(self, process: Ending, steps: Steps) -> None:
@@ -53,8 +61,12 @@ class Endings:
         if process in self._killed or (known and known[-1][0] <= coming[-1][0]):
             return
         self._steps[process] = coming
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._run())
+
+    def has(self, process: Ending) -> bool:
+        """Whether it is ending."""
+        return process in self._steps
 
     async def close(self) -> None:
         """When nothing is left to end."""
@@ -62,21 +74,26 @@ class Endings:
             await self._task
 
     async def _run(self) -> None:
-        try:
-            while self._steps:
-                ending, strays = list(self._steps), self._strays()
-                left = await asyncio.to_thread(_left, ending, self._commands(), strays)
-                for process in ending:
-                    self._go_on(process, left[process])
-                if self._steps:
-                    await asyncio.sleep(LOOK)
-        finally:
-            self._task = None
+        while self._steps:
+            try:
+                ending = {process: self._strays(process) for process in self._steps}
+                left = await asyncio.to_thread(_left, ending, self._commands())
+            except (OSError, RuntimeError) as error:  # no descriptors, no threads: those that end give some back
+                log.warning("what is to be ended could not be looked up; trying again: %s", error)
+                left = {}
+            for process in list(self._steps):
+                self._go_on(process, left.get(process))
+            if self._steps:
+                await asyncio.sleep(LOOK)
+        self._task = None
 
-    def _go_on(self, process: Ending, left: list[int]) -> None:
-        if process.exited.done() and not left:
+    def _go_on(self, process: Ending, left: list[int] | None) -> None:
+        """`left` is None when it is not known."""
+        if left == [] and process.exited.done() and self._is_gone(process):
             self._finish(process)
             return
+        if left:
+            self._quiet.discard(process)
         now = self._loop.time()
         steps = self._steps[process]
         while steps and steps[0][0] <= now:
@@ -84,22 +101,35 @@ class Endings:
             if number == signal.SIGKILL:
                 self._killed[process] = now
             else:
-                family.send(left, number)
-                family.send(left, signal.SIGCONT)
+                family.send(left or [], number)
+                family.send(left or [], signal.SIGCONT)
         if process in self._killed:
-            family.send(left, signal.SIGKILL)  # at every look, for what was started meanwhile
+            # At every look, for what was started meanwhile; the group at one stroke, for what forks without end.
+            family.send(left or [], signal.SIGKILL)
+            family.kill_group(process.pid, held=process.holds_number)
             if now - self._killed[process] > STUBBORN:
                 self._finish(process)
+
+    def _is_gone(self, process: Ending) -> bool:
+        """Nothing was seen of it; but the table is read one process after the other, and some are quick."""
+        if process not in self._quiet:
+            self._quiet.add(process)
+            return False
+        process.reap()
+        return not family.group_lives(process.pid)
 
     def _finish(self, process: Ending) -> None:
         del self._steps[process]
         self._killed.pop(process, None)
+        self._quiet.discard(process)
         self._gone(process)
 
 
-def _left(ending: list[Ending], commands: set[int], strays: list[int]) -> dict[Ending, list[int]]:
+def _left(ending: dict[Ending, list[int]], commands: set[int]) -> dict[Ending, list[int]]:
     living = family.table()
     return {
-        process: family.members(living, process.pid, process.mark, commands - {process.pid}, strays)
-        for process in ending
+        process: family.members(
+            living, process.pid, process.mark, commands - {process.pid}, strays, certain=process.holds_number
+        )
+        for process, strays in ending.items()
     }

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from tieline.errors import LinkError
 from tieline.limits import KiB, MiB
 
 PIECE = 128 * KiB
@@ -99,24 +100,30 @@ class Reader:
 
 
 class Writer:
-    """The writing end of a pipe or terminal; owned, and closed at the end of `feed`."""
+    """The writing end of a pipe or terminal; owned, and closed when `feed` comes to the end of its source."""
 
-    __slots__ = ("_descriptor", "_loop")
+    __slots__ = ("_busy", "_descriptor", "_loop", "_waiting")
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._loop = asyncio.get_running_loop()
         self._descriptor = descriptor
+        self._busy = False
+        self._waiting: asyncio.Future[None] | None = None
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
-        """All of it, then the end of input. A program that wants no more of it is no error; the rest stays unread."""
+        """All of it, then the end of input. A program that wants no more of it is no error; the rest stays unread.
+
+        A source that breaks off is no end of input: a program must not take a part for the whole. It stays open.
+        """
         try:
             async for data in source:
                 await self.write(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except BrokenPipeError:
             pass
-        finally:
-            self.close()
+        except LinkError:
+            return
+        self.close()
 
     async def write(self, data: bytes) -> None:
         """All of it. Raises BrokenPipeError when nobody reads any more. Cancelling may leave a part written."""
@@ -127,24 +134,33 @@ class Writer:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
+                if not self._busy:
+                    self._busy = True
+                    _enlarge(self._descriptor)
+                    continue
                 await self._writable()
             except OSError as error:
                 raise BrokenPipeError from error
 
     def close(self) -> None:
-        """Fine to call twice."""
+        """Fine to call twice. Who waits to write is told that nobody reads any more."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            if self._waiting is not None:
+                # Before the number is another's.
+                self._loop.remove_writer(descriptor)
+                _settle(self._waiting)
             os.close(descriptor)
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        descriptor = self._descriptor
-        self._loop.add_writer(descriptor, _settle, ready)
+        self._waiting = self._loop.create_future()
+        self._loop.add_writer(self._descriptor, _settle, self._waiting)
         try:
-            await ready
+            await self._waiting
         finally:
-            self._loop.remove_writer(descriptor)
+            self._waiting = None
+            if self._descriptor >= 0:
+                self._loop.remove_writer(self._descriptor)
 
 
 def _enlarge(descriptor: int) -> None:

@@ -10,27 +10,26 @@ A program is started on the loop, by vfork: that takes 0.15 ms, and a thread or 
 """
 
 import asyncio
-import logging
 import os
+import signal
 import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Self
 
-from tieline.errors import Unavailable
 from tieline.processes import family
 from tieline.processes.ending import KILL, Endings, Steps
+from tieline.processes.exits import code_of, when_exited
+from tieline.processes.guard import Guard
 from tieline.processes.ledger import Ledger
 
-log = logging.getLogger("tieline.processes")
+FAREWELL = ((0.0, int(signal.SIGHUP)), (0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
+"For everything, when the spawner closes: time enough for an editor to save what it has."
 
 
 class Process:
     """A program that was started. Its futures never raise."""
 
-    __slots__ = ("_popen", "_spawner", "exited", "gone", "mark", "pid", "slot")
+    __slots__ = ("_popen", "_spawner", "began", "exited", "gone", "mark", "pid", "slot")
 
     def __init__(self, spawner: "Spawner", mark: str, popen: "subprocess.Popen[bytes]", slot: int) -> None:
         loop = asyncio.get_running_loop()
@@ -39,14 +38,21 @@ class Process:
         self.mark = mark
         self.pid = popen.pid
         self.slot = slot
+        self.began = 0.0
+        "Just before it was started, by the clock of `family.now`."
         self.exited: asyncio.Future[int] = loop.create_future()
         "Its exit code; below zero, the signal that ended it. Its output may be unread by then."
         self.gone: asyncio.Future[None] = loop.create_future()
         "After `end()`: nothing that it started is left."
 
+    @property
+    def holds_number(self) -> bool:
+        """Whether its number cannot be another's by now: it runs, or nobody has waited for it."""
+        return self._popen.returncode is None
+
     def signal(self, number: int) -> None:
         """To its process group, as Ctrl-C does at a terminal."""
-        if not self.exited.done() or family.group_lives(self.pid):
+        if self.holds_number:
             try:
                 os.killpg(self.pid, number)
             except OSError:
@@ -59,11 +65,13 @@ class Process:
         """
         self._spawner.end(self, steps)
 
-    def reap(self) -> None:
-        """It has exited."""
-        code = self._popen.wait()
+    def has_exited(self) -> None:
         if not self.exited.done():
-            self.exited.set_result(code)
+            self.exited.set_result(code_of(self._popen))
+
+    def reap(self) -> None:
+        """It has exited, and its number may be another's from here on."""
+        self._popen.wait()
 
     def __repr__(self) -> str:
         state = "gone" if self.gone.done() else "exited" if self.exited.done() else "running"
@@ -74,28 +82,14 @@ class Spawner:
     """Everything that was started on one loop."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._ledger = Ledger()
+        self._guard = Guard(self._ledger)
         self._processes: dict[str, Process] = {}  # by mark, until gone
-        self._endings = Endings(self._commands, self._strays, self._forget)
-        self._leash = -1
-        self._warden: subprocess.Popen[bytes] | None = None
+        self._endings = Endings(self._first_processes, self._strays, self._forget)
 
     async def __aenter__(self) -> Self:
-        reading, self._leash = os.pipe()
-        try:
-            self._warden = subprocess.Popen(  # noqa: ASYNC220
-                # -I -S: nothing of the user's, and none of what is installed, is loaded into it.
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py"))],
-                stdin=reading,
-                stdout=self._ledger.descriptor,
-                stderr=subprocess.DEVNULL,  # whoever reads ours to its end is not to wait for the warden
-                cwd="/",
-                env={},
-                start_new_session=True,  # Ctrl-C at the server's terminal is not for it
-            )
-        finally:
-            os.close(reading)
+        """Raises Unavailable when nothing can be started here."""
+        await self._guard.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,7 +109,9 @@ class Spawner:
 
         `mark` is unique for ever and stands in its environment.
         """
-        slot = self._enter(mark)
+        self._guard.check()
+        slot = self._ledger.enter(mark)
+        began = family.now()
         stdin, stdout, stderr = descriptors
         try:
             popen = subprocess.Popen(
@@ -131,16 +127,22 @@ class Spawner:
         except BaseException:
             self._ledger.leave(slot)
             raise
-        return self._watch(mark, popen, slot)
+        self._ledger.started(slot, popen.pid, mark)
+        process = self._processes[mark] = Process(self, mark, popen, slot)
+        process.began = began
+        when_exited(popen, process.has_exited)
+        return process
 
     def end(self, process: Process, steps: Steps) -> None:
         """See `Process.end`."""
         if process.gone.done():
             return
-        if process.exited.done() and not family.group_lives(process.pid) and not self._orphans():
-            self._forget(process)  # nearly always
-        else:
-            self._endings.add(process, steps)
+        if process.exited.done() and not self._endings.has(process):
+            process.reap()  # else it would be a member of its group for as long as one looks
+            if family.adopts() and not family.group_lives(process.pid) and not self._strays(process):
+                self._forget(process)  # nearly always
+                return
+        self._endings.add(process, steps)
 
     def __len__(self) -> int:
         """Commands of which something may be left."""
@@ -149,7 +151,7 @@ class Spawner:
     async def end_all(self) -> None:
         """End everything, and wait until it is gone."""
         for process in list(self._processes.values()):
-            process.end()
+            process.end(FAREWELL)
         if self._processes:
             await asyncio.wait([process.gone for process in self._processes.values()])
         await self._endings.close()
@@ -157,53 +159,23 @@ class Spawner:
     async def close(self) -> None:
         """End everything, and start nothing more."""
         await self.end_all()
-        warden, self._warden = self._warden, None
-        if warden is not None:
-            self._ledger.close()
-            os.close(self._leash)
-            await asyncio.to_thread(warden.wait)
+        await self._guard.close()
+        self._ledger.close()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _enter(self, mark: str) -> int:
-        if self._warden is None:
-            raise Unavailable("this machine is closing and starts nothing more")
-        return self._ledger.enter(mark)
-
-    def _watch(self, mark: str, popen: "subprocess.Popen[bytes]", slot: int) -> Process:
-        self._ledger.started(slot, popen.pid, mark)
-        process = self._processes[mark] = Process(self, mark, popen, slot)
-        try:
-            descriptor = os.pidfd_open(popen.pid)
-        except (AttributeError, OSError):  # an older kernel, another system
-            threading.Thread(target=self._wait, args=(popen, process), daemon=True).start()
-            return process
-        self._loop.add_reader(descriptor, self._exited, process, descriptor)
-        return process
-
-    def _exited(self, process: Process, descriptor: int) -> None:
-        self._loop.remove_reader(descriptor)
-        os.close(descriptor)
-        process.reap()
-
-    def _wait(self, popen: "subprocess.Popen[bytes]", process: Process) -> None:
-        popen.wait()
-        try:
-            self._loop.call_soon_threadsafe(process.reap)
-        except RuntimeError:
-            pass  # the loop has ended
-
-    def _commands(self) -> set[int]:
+    def _first_processes(self) -> set[int]:
         return {process.pid for process in self._processes.values()}
 
-    def _strays(self) -> list[int]:
-        return self._orphans() if len(self._processes) == 1 else []
-
-    def _orphans(self) -> list[int]:
-        known = self._commands()
-        if self._warden is not None:
-            known.add(self._warden.pid)
-        return family.orphans(known)
+    def _strays(self, process: Process) -> list[int]:
+        """What was adopted and can be of this command alone: of those that had begun when it began, the last here."""
+        found = family.orphans({*self._first_processes(), self._guard.pid})
+        return [
+            pid
+            for pid, began in found
+            if process.began <= began
+            and not any(other.began <= began for other in self._processes.values() if other is not process)
+        ]
 
     def _forget(self, process: Process) -> None:
         if self._processes.pop(process.mark, None) is None:
@@ -211,5 +183,6 @@ class Spawner:
         self._ledger.leave(process.slot)
         if not process.exited.done():
             process.exited.set_result(-9)  # the kernel holds it in spite of SIGKILL; nobody waits any longer
-        if not process.gone.done():
-            process.gone.set_result(None)
+        elif process.holds_number:
+            process.reap()
+        process.gone.set_result(None)

@@ -44,12 +44,16 @@ def end(commands: list[tuple[int, str]], now: float) -> None:
 
 def _left(commands: list[tuple[int, str]]) -> list[int]:
     living = family.table()
-    return [pid for first, mark in commands for pid in family.members(living, first or -1, mark)]
+    known = [(first, mark) for first, mark in commands if first or family.READABLE]
+    return [pid for first, mark in known for pid in family.members(living, first or -1, mark, certain=False)]
 
 
 def main() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    os.write(2, b".")  # it is there; nothing more is said, so that nobody who reads our errors waits for us
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 2)
     while os.read(0, 4096):
         pass
     if commands := ledger.read(1):

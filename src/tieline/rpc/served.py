@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tieline.errors import ConfigError, NotFound, Overloaded
 from tieline.rpc.handlers import Handler, Handlers, Way
-from tieline.rpc.offers import Offer
+from tieline.rpc.offers import Accepted, Offer
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
 from tieline.rpc.switchboard import GONE, PASSED, REVOKED
@@ -35,6 +35,7 @@ class Served:
         self._notices.add(self._gone, GONE[1:])
         self._notices.add(self._revoked, REVOKED[1:])
         self._on_revoked: list[Revoked] = []
+        self._changes: int | None = None  # the number of the last change that we know of
 
     async def add(self, handlers: Handlers, revoked: Revoked | None = None) -> str:
         """Offer these as well; by what name they can be called. Raises ConfigError for one that cannot be offered."""
@@ -58,11 +59,18 @@ class Served:
     async def offer(self) -> str:
         """Tell the server, over the link there is now, what is offered."""
         self._by_name = {handler.name: handler for handlers in self._offered for handler in handlers}
-        name: str = await self._peer.call(
-            "machines.offer", retry=True, returns=str, methods=self._offers(), instance=self._instance
+        known = self._changes
+        answer = await self._peer.call(
+            "machines.offer",
+            retry=True,
+            returns=Accepted,
+            methods=self._offers(),
+            instance=self._instance,
+            changes=known,
         )
+        self._changes = max(answer.changes, self._changes or 0)
         self._peer.on_end(lambda _: self._link_lost())
-        return name
+        return answer.name
 
     def called(self, work: "Work", peer: "Peer", channel: int, call: Call) -> None:
         """A call came in that no handler for the server itself fits. Raises what its caller is to be told."""
@@ -105,8 +113,9 @@ class Served:
         if caller is not None:
             caller.gone()
 
-    def _revoked(self, account: str, device: str | None) -> None:
-        """An account, or one device of it, may do less than before."""
+    def _revoked(self, account: str, device: str | None, number: int = 0) -> None:
+        """An account, or one device of it, may do less than before. What comes while there is no link is told later."""
+        self._changes = max(number, self._changes or 0)
         for action in self._on_revoked:
             action(account, device)
 

@@ -46,7 +46,14 @@ _LARGE = 4 * KiB
 _FUTURE, _STREAM, _THREAD = Way.FUTURE, Way.STREAM, Way.THREAD
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
-Running = "asyncio.Future[Any]"
+
+class Passing(Protocol):
+    """A call that somebody else answers."""
+
+    def cancel(self) -> object: ...
+
+    def over(self) -> "asyncio.Future[None]":
+        """Done when it is answered."""
 
 
 class Onward(Protocol):
@@ -67,7 +74,7 @@ class Work:
         self._handlers = handlers
         self._link = link
         self._session = link.session
-        self._running: dict[int, asyncio.Future[Any]] = {}
+        self._running: dict[int, asyncio.Future[Any] | Passing] = {}
         # Methods this peer was found to be allowed: a login's scopes never change, whoever loses one loses the link.
         self._permitted: dict[str, Handler] = {}
 
@@ -89,7 +96,9 @@ class Work:
         """The method, if there is one and this peer may call it; None when the call went elsewhere."""
         handler = self._handlers.get(call.method)
         if handler is None:
-            self._elsewhere(channel, call)
+            if self._peer.onward is None:
+                return self._handlers.find(call.method)  # which says that there is none
+            self._peer.onward.called(self, self._peer, channel, call)
             return None
         self._permit(self._peer.identity, call.method, handler.scope)
         self._permitted[call.method] = handler
@@ -101,12 +110,11 @@ class Work:
         arguments = handler.arguments(call.params)
         if handler.at_once and not call.streaming:
             self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, who, None)))
-            return
-        self._start(channel, Bound(handler, who), arguments, call)
+        else:
+            self._start(channel, Bound(handler, who), arguments, call)
 
-    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], asyncio.Future[None]]") -> None:
-        """Let somebody else answer: until he calls `passed()`, and cancelling the future that `begin()` gives stops
-        him. Raises what the caller is to be told."""
+    def pass_on(self, channel: int, call: Call, scope: str | None, begin: "Callable[[], Passing]") -> None:
+        """Let somebody else answer, until he calls `passed()`. Raises what the caller is to be told."""
         self._permit(self._peer.identity, call.method, scope)
         self._admit()
         self._running[channel] = begin()
@@ -133,14 +141,12 @@ class Work:
         return True
 
     def running(self) -> list["asyncio.Future[Any]"]:
-        return list(self._running.values())
+        return [each if isinstance(each, asyncio.Future) else each.over() for each in self._running.values()]
 
-    def cancel_all(self) -> list["asyncio.Future[Any]"]:
-        """The peer is gone. Returns what is still winding down."""
-        running = list(self._running.values())
-        for future in running:
-            future.cancel()
-        return running
+    def cancel_all(self) -> None:
+        """The peer is gone."""
+        for each in list(self._running.values()):
+            each.cancel()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -155,12 +161,6 @@ class Work:
             self._link.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
-
-    def _elsewhere(self, channel: int, call: Call) -> None:
-        if self._peer.onward is None:
-            self._handlers.find(call.method)  # which says that there is none
-        else:
-            self._peer.onward.called(self, self._peer, channel, call)
 
     def _permit(self, identity: Identity, method: str, scope: str | None) -> None:
         if not identity.may(scope):
@@ -235,8 +235,11 @@ class Work:
             self.fail(channel, method, error)
 
     def _answer(self, channel: int, value: Any) -> None:
-        """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here."""
-        payload = _encode(value)
+        self.answer(channel, _encode(value))
+
+    def answer(self, channel: int, payload: bytes) -> None:
+        """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises
+        TooLarge and Overloaded."""
         size = len(payload)
         if size > _LARGE:
             self._link.flush()  # only then it is known what the peer has not read

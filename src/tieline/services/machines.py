@@ -13,12 +13,14 @@ import msgspec
 from tieline.errors import TielineError
 from tieline.limits import DEFAULT, Limits
 from tieline.rpc.handlers import Handlers
-from tieline.rpc.offers import Machine, Offer
+from tieline.rpc.offers import Accepted, Machine, Offer
 from tieline.rpc.peer import Peer
-from tieline.rpc.switchboard import Switchboard
-from tieline.store.machines import MachineStore
+from tieline.rpc.switchboard import REVOKED, Switchboard
+from tieline.store.machines import Change, MachineStore
 
 log = logging.getLogger("tieline.machines")
+Left = tuple[tuple[str, str], int]
+"Which machine left, and when."
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -51,16 +53,27 @@ class Machines:
         self._switchboard = switchboard
         self._store = store
         self._clock = clock
-        self._writing: dict[asyncio.Future[None], tuple[tuple[str, str], int]] = {}  # who left, and when
+        self._writing: dict[asyncio.Future[None], Left | None] = {}
+        self._changes: dict[tuple[str, str | None], int] = {}  # the number of the last one of each
         self._reading: asyncio.Task[None] | None = None
         switchboard.on_left = self._left
+        self.on_new_agent: Callable[[str], None] | None = None
+        "on_new_agent(ACCOUNT/DEVICE): a program that was not here before, and no other there, offers shell.*"
 
     async def start(self) -> None:
         """Read which machines there are."""
-        self._switchboard.remember((seen.account, seen.device) for seen in await self._store.machines_seen())
+        if not self._changes:
+            self._changes = {(each.account, each.device): each.number for each in await self._store.changes()}
+        seen = await self._store.machines_seen()
+        self._switchboard.remember((each.account, each.device, each.scopes) for each in seen)
 
-    def revised(self) -> None:
-        """An account or a device may be no more."""
+    def revised(self, account: str, device: str | None) -> None:
+        """Something was taken away from an account or a device, which may be no more: machines are told, those that
+        are away when they come back."""
+        number = max(self._changes.values(), default=0) + 1
+        self._changes[account, device] = number
+        self._keep(None, lambda: self._store.change(Change(number, account, device)))
+        self._switchboard.revoked(account, device, number)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self.start())
 
@@ -69,56 +82,68 @@ class Machines:
         waiting: set[asyncio.Future[None]] = {*self._writing, *({self._reading} if self._reading else ())}
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def offer(self, methods: list[Offer], peer: Peer, instance: str = "") -> str:
-        """Let others call these methods at the caller, over this link, and no others. Answers with the name to call
-        them by. `instance` tells the links of one program from another's: a newer one takes the older one's place."""
+    async def offer(self, methods: list[Offer], peer: Peer, instance: str = "", changes: int | None = None) -> Accepted:
+        """Let others call these methods at the caller, over this link, and no others. `instance` tells the links of one
+        program from another's: a newer one takes the older one's place. `changes` is what the last answer said: the
+        program is told what was taken away from whom since."""
         machine = self._switchboard.offer(peer, methods, instance[:64])
+        if changes is None and machine.agents() == [peer] and self.on_new_agent is not None:
+            self.on_new_agent(machine.name)
+        known = sorted((number, *who) for who, number in self._changes.items())
+        for number, account, device in known if changes is not None else ():
+            if number > (changes or 0):
+                peer.tell(REVOKED, account=account, device=device, number=number)
         await self._store.machine_seen(machine.account, machine.device, self._now())
-        return self._switchboard.target(machine.account, machine.device)
+        return Accepted(self._switchboard.target(machine.account, machine.device), known[-1][0] if known else 0)
 
-    async def list_(self, after: str = "") -> list[Listed]:
+    async def list_(self, peer: Peer, after: str = "") -> list[Listed]:
         """Machines that can be called, and those that could be before, by account and device. As many as fit an answer:
         the next are those `after` the last of these (`account/device`), and after the last of all there are none."""
         seen = {f"{each.account}/{each.device}": each for each in await self._store.machines_seen()}
-        left = {"/".join(key): at for key, at in self._writing.values()}
+        left = {"/".join(left[0]): left[1] for left in self._writing.values() if left is not None}
+        caller = peer.identity.account
         here = {machine.name: machine for machine in self._switchboard if machine.methods()}
         page: list[Listed] = []
         size = 0
         for name in sorted(name for name in {*seen, *here} if name > after):
             if name in here:
-                page.append(self._here(here[name]))
+                page.append(self._here(here[name], caller))
             else:
                 account, device, at = seen[name].account, seen[name].device, left.get(name, seen[name].at)
-                page.append(Listed(self._switchboard.target(account, device), account, device, False, None, at, []))
+                target = self._switchboard.target(account, device, caller)
+                page.append(Listed(target, account, device, False, None, at, []))
             size += 256 + sum(len(method) + 2 for method in page[-1].methods)
             if size > self._limits.page_bytes:
                 break
         return page
 
-    def _here(self, machine: Machine) -> Listed:
-        target = self._switchboard.target(machine.account, machine.device)
+    def _here(self, machine: Machine, caller: str) -> Listed:
+        target = self._switchboard.target(machine.account, machine.device, caller)
         names = [offer.name for offer in machine.methods()]
         since = int(machine.since * 1000)
         return Listed(target, machine.account, machine.device, True, since, self._now(), names)
 
-    async def methods(self, machine: str) -> list[Offer]:
+    async def methods(self, machine: str, peer: Peer) -> list[Offer]:
         """What one machine offers, by name."""
-        return self._switchboard.machine(machine).methods()
+        return self._switchboard.machine(machine, peer.identity.account).methods()
 
     def _left(self, account: str, device: str) -> None:
         at = self._now()
+        self._keep(((account, device), at), lambda: self._store.machine_seen(account, device, at))
+
+    def _keep(self, left: Left | None, write: Callable[[], "asyncio.Future[None]"]) -> None:
         try:
-            writing = self._store.machine_seen(account, device, at)
+            writing = write()
         except TielineError as error:  # the store is closed already
-            log.debug("when %s/%s left is not kept: %s", account, device, error)
+            log.debug("something of a machine is not kept: %s", error)
             return
-        self._writing[writing] = (account, device), at
+        self._writing[writing] = left
         writing.add_done_callback(self._written)
 
     def _written(self, writing: "asyncio.Future[None]") -> None:
         del self._writing[writing]
         if not writing.cancelled() and (error := writing.exception()) is not None:
-            log.warning("when a machine left could not be kept: %s", error)
+            log.warning("something of a machine could not be kept: %s", error)
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

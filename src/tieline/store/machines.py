@@ -12,6 +12,16 @@ class Seen(msgspec.Struct, frozen=True):
     account: str
     device: str
     at: int
+    scopes: frozenset[str] = frozenset()
+    "What it may do."
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Something was taken away from an account, or from one of its devices. Later changes have larger numbers."""
+
+    number: int
+    account: str
+    device: str | None
 
 
 class MachineStore(Protocol):
@@ -22,3 +32,9 @@ class MachineStore(Protocol):
 
     async def machines_seen(self) -> list[Seen]:
         """Those whose account and device are still there, by name."""
+
+    def change(self, change: Change) -> "asyncio.Future[None]":
+        """Keep it in place of an earlier one of the same account and device. It is done even if nobody waits for it."""
+
+    async def changes(self) -> list[Change]:
+        """All that are kept, by number."""

@@ -123,6 +123,7 @@ def _shell(db: sqlite3.Connection) -> None:
             at INTEGER NOT NULL, ended INTEGER, outcome TEXT NOT NULL DEFAULT '', out INTEGER NOT NULL DEFAULT 0
         );
         CREATE INDEX commands_of ON commands (account, number);
+        CREATE INDEX commands_on ON commands (target, number);
         CREATE TABLE shell_rules (account TEXT PRIMARY KEY, targets TEXT, commands TEXT) WITHOUT ROWID
         """,
     )
@@ -160,4 +161,15 @@ def _tokens(db: sqlite3.Connection) -> None:
             hash BLOB NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, UNIQUE (account, name)
         ) WITHOUT ROWID
         """,
+    )
+
+
+@migration("what was taken away from whom, for machines that were not here then")
+def _changes(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE changes (
+            account TEXT NOT NULL, device TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (account, device)
+        ) WITHOUT ROWID
+        """
     )

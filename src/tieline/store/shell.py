@@ -5,9 +5,14 @@ Times are unix milliseconds.
 
 import asyncio
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"A time, size or number that others tell: as large as every database and every JSON can hold."
+OWN = "server"
+"What rules call the machine of the server itself, and no other, whatever that calls itself."
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -20,8 +25,10 @@ class Rule(msgspec.Struct, frozen=True):
 
     def covers(self, target: str) -> bool:
         """Whether it lets one run anything on this machine, called by its full name or by its device's alone."""
+        if self.targets is None or (OWN in self.targets and target == OWN):
+            return True
         names = (target, target.rpartition("/")[2])
-        return self.targets is None or any(fnmatchcase(name, each) for each in self.targets for name in names)
+        return any(fnmatchcase(name, each) for each in self.targets if each != OWN for name in names)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -37,10 +44,10 @@ class Begun(msgspec.Struct, frozen=True):
     "run or session"
     argv: list[str]
     folder: str
-    at: int
+    at: Count
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CommandEntry(msgspec.Struct, frozen=True):
     """One line of the audit."""
 
     number: int
@@ -56,15 +63,15 @@ class ShellStore(Protocol):
     """What is written is on its way to the disk when a method returns; its future may fail with Unavailable."""
 
     def command_begun(self, begun: Begun, keep: int) -> asyncio.Future[None]:
-        """Write it down; the oldest go when there are more than `keep`."""
+        """Write it down, once; of each machine the oldest go when it has more than about `keep`."""
 
     def command_ended(self, id: str, target: str, at: int, outcome: str, out: int) -> asyncio.Future[None]:
         """How it ended, if that is not known yet."""
 
-    def commands_lost(self, at: int) -> asyncio.Future[None]:
-        """Those of the server's own machine whose end was never told: the server was killed."""
+    def commands_lost(self, at: int, target: str = "") -> asyncio.Future[None]:
+        """Those of a machine, or the server's own, whose end was never told: the agent, or the server, was killed."""
 
-    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[CommandEntry]:
         """The newest first; `before`: only those with a smaller number."""
 
     async def rules(self) -> dict[str, Rule]:

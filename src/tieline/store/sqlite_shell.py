@@ -8,9 +8,13 @@ import msgspec
 
 from tieline.store.database import Database
 from tieline.store.log import MessageLog
-from tieline.store.shell import Begun, Entry, Rule
+from tieline.store.shell import Begun, CommandEntry, Rule
 
 _FIELDS = "number, id, account, device, address, target, kind, argv, folder, at, ended, outcome, out"
+_PRUNE = """
+    DELETE FROM commands WHERE target = ? AND number <= (
+        SELECT number FROM commands WHERE target = ? ORDER BY number DESC LIMIT 1 OFFSET ?)
+"""
 _words = msgspec.json.Decoder(list[str]).decode
 
 
@@ -28,7 +32,8 @@ class SqliteShell(Database):
                 f"VALUES ({marks}) ON CONFLICT DO NOTHING",
                 values,
             )
-            db.execute("DELETE FROM commands WHERE number <= ?", ((added.lastrowid or 0) - keep,))
+            if added.rowcount and (added.lastrowid or 0) % max(1, min(keep // 10, 1000)) == 0:
+                db.execute(_PRUNE, (begun.target, begun.target, keep))
 
         return self._write(work)
 
@@ -41,16 +46,17 @@ class SqliteShell(Database):
 
         return self._write(work)
 
-    def commands_lost(self, at: int) -> asyncio.Future[None]:
+    def commands_lost(self, at: int, target: str = "") -> asyncio.Future[None]:
+        outcome = f"the {'agent' if target else 'server'} was killed"
+
         def work(db: sqlite3.Connection, log: MessageLog) -> None:
             db.execute(
-                "UPDATE commands SET ended = ?, outcome = 'the server was killed' WHERE ended IS NULL AND target = ''",
-                (at,),
+                "UPDATE commands SET ended = ?, outcome = ? WHERE ended IS NULL AND target = ?", (at, outcome, target)
             )
 
         return self._write(work)
 
-    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[Entry]:
+    async def commands(self, *, account: str | None, before: int | None, limit: int) -> list[CommandEntry]:
         sql = f"SELECT {_FIELDS} FROM commands WHERE number < ?"
         values: list[Any] = [(1 << 62) if before is None else before]
         if account is not None:
@@ -75,10 +81,10 @@ class SqliteShell(Database):
         await self._write(work)
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> CommandEntry:
     number, id, account, device, address, target, kind, argv, folder, at, ended, outcome, out = row
     begun = Begun(id, account, device, address, target, kind, _words(argv), folder, at)
-    return Entry(number, begun, ended, outcome, out)
+    return CommandEntry(number, begun, ended, outcome, out)
 
 
 def _names(stored: str | None) -> tuple[str, ...] | None:

@@ -7,7 +7,6 @@ dialler's work, right after the handshake and before a byte is sent.
 import hashlib
 import os
 import ssl
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -70,6 +69,8 @@ def _as_file(pem: bytes) -> Iterator[str]:
         descriptor = os.memfd_create("tieline-key", os.MFD_CLOEXEC)
         path, temporary = f"/proc/self/fd/{descriptor}", ""
     else:
+        import tempfile
+
         descriptor, temporary = tempfile.mkstemp()
         path = temporary
     try:

@@ -57,6 +57,7 @@ class Session:
         "_pinged",
         "closing",
         "goodbye",
+        "ping",
         "side",
         "state",
     )
@@ -67,6 +68,8 @@ class Session:
         self.closing = False
         self.goodbye: GoAway | None = None
         "What the peer said when it took its leave."
+        self.ping = limits.ping
+        "Seconds of silence after which the peer is pinged; after twice that it is gone."
         self._limits = limits
         self._cutter = FrameCutter(limits.login_frame)
         self._channels: dict[int, Moves] = {}
@@ -291,7 +294,7 @@ class Session:
 
     def deadline(self) -> float:
         """When `tick` wants to be called next."""
-        return self._heard + self._limits.ping * (2 if self._pinged else 1)
+        return self._heard + self.ping * (2 if self._pinged else 1)
 
     def alive(self, now: float) -> None:
         """The peer gave a sign of life other than bytes."""

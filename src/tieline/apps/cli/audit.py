@@ -9,7 +9,7 @@ import click
 from .commands import examples
 from .options import Where, json_option, server_options
 from .output import age, clock, note, print_json, print_table, size
-from .session import ask, run
+from .session import run, session
 
 
 @click.command(
@@ -17,7 +17,7 @@ from .session import ask, run
         "tieline audit", "tieline audit --last 20 --account ada", "tieline audit --json | jq -r '.[].begun.argv[0]'"
     )
 )
-@click.option("--last", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N", help="The newest N.")
+@click.option("--last", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N", help="How many.")
 @click.option("--account", metavar="NAME", help="Only what this account ran.")
 @server_options
 @json_option
@@ -27,7 +27,7 @@ def audit(where: Where, last: int, account: str | None, as_json: bool) -> None:
     For each who ran it where and when, for how long, how it ended, and how much it wrote; neither its environment nor
     its input. Only admins see the commands of others.
     """
-    entries = list(reversed(run(ask(where, "audit.list", account=account, limit=last))))
+    entries = list(reversed(run(_newest(where, account, last))))
     if as_json:
         print_json(entries, pretty=True)
     elif entries:
@@ -35,6 +35,19 @@ def audit(where: Where, last: int, account: str | None, as_json: bool) -> None:
         print_table(map(_row, entries), heads, right=("TOOK", "WROTE"))
     else:
         note("No command was run yet.")
+
+
+async def _newest(where: Where, account: str | None, last: int) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    async with session(where) as client:
+        while len(entries) < last:
+            before = entries[-1]["number"] if entries else None
+            asked = min(last - len(entries), 1000)
+            page = await client.call("audit.list", timeout=where.timeout, account=account, before=before, limit=asked)
+            if not page:
+                break
+            entries += page
+    return entries
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:

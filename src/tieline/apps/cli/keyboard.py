@@ -42,15 +42,29 @@ class Escapes:
         return bytes(sent), ""
 
 
+class Mode:
+    """A terminal's settings: as they were, or raw."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._before = termios.tcgetattr(descriptor)
+
+    def set_raw(self) -> None:
+        tty.setraw(self._descriptor)
+
+    def give_back(self) -> None:
+        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+
+
 @contextmanager
-def raw(descriptor: int) -> Iterator[Callable[[], None]]:
-    """Raw mode; given back as it was on every way out. What it gives sets raw mode again."""
-    before = termios.tcgetattr(descriptor)
+def raw(descriptor: int) -> Iterator[Mode]:
+    """Raw mode; given back as it was on every way out."""
+    mode = Mode(descriptor)
     try:
-        tty.setraw(descriptor)
-        yield lambda: tty.setraw(descriptor)
+        mode.set_raw()
+        yield mode
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        mode.give_back()
 
 
 class Keyboard:

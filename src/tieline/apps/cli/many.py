@@ -43,7 +43,7 @@ class Shown(Protocol):
     async def machine(self, name: str, command: commands.Command) -> None:
         """Read all that the command writes."""
 
-    def ended(self, result: Result) -> None:
+    async def ended(self, result: Result) -> None:
         """All is read, or nothing more will come."""
 
     def finish(self, results: list[Result]) -> None:
@@ -79,7 +79,7 @@ class _Run:
             while waiting and not self.interrupted:
                 name = waiting.pop()
                 results[name] = await self._one(name)
-                self._shown.ended(results[name])
+                await self._shown.ended(results[name])
 
         workers = [asyncio.ensure_future(work()) for _ in range(min(jobs, len(machines)))]
         with interrupts(self._interrupt, lambda: [worker.cancel() for worker in workers]):
@@ -150,8 +150,10 @@ def _is_pattern(target: str) -> bool:
 
 
 def _matches(machine: dict[str, Any], pattern: str) -> bool:
-    names = (machine["target"], machine["device"], f"{machine['account']}/{machine['device']}")
-    return any(fnmatchcase(name, pattern) for name in names)
+    """A pattern without an account means only machines whose name alone means them, as a name without one does."""
+    if "/" in pattern:
+        return fnmatchcase(f"{machine['account']}/{machine['device']}", pattern)
+    return "/" not in machine["target"] and fnmatchcase(machine["target"], pattern)
 
 
 def _runs_commands(machine: dict[str, Any]) -> bool:

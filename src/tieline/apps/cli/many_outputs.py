@@ -3,26 +3,31 @@
 import asyncio
 import base64
 import hashlib
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import IO, Any
 
 import click
+import msgspec
 
 from tieline import commands
-from tieline.errors import LimitExceeded
+from tieline.errors import LimitExceeded, NotFound
 from tieline.limits import KiB, MiB
-from tieline.wire.safe_text import safe_text
+from tieline.wire.safe_text import safe_json, safe_text
 
+from .descriptors import Sink, sink
 from .many import Result
-from .output import print_json
 
 LINE = 64 * KiB
 "Bytes. What is longer is shown in pieces: a line without an end would otherwise be kept for ever."
 KEPT = 1 * MiB
 "Bytes of one machine's output in memory; more of it waits in a temporary file."
 
+TOGETHER = 512
+"Lines in one write."
 MOST = 64 * MiB
 "Bytes. Longest output in one JSON document."
 
@@ -33,19 +38,33 @@ class Prefixed:
     merge = False
 
     def __init__(self) -> None:
-        self._out, self._err = _Lines(sys.stdout), _Lines(sys.stderr)
+        self._out, self._err = _Lines(1), _Lines(2)
 
     async def machine(self, name: str, command: commands.Command) -> None:
         assert command.stderr is not None
-        errors = asyncio.ensure_future(self._err.copy(name, command.stderr))
+        errors = asyncio.ensure_future(self._copy_errors(name, command))
         try:
-            await self._out.copy(name, command.stdout())
+            await self._copy_output(name, command)
             await errors
         finally:
             errors.cancel()
             await asyncio.gather(errors, return_exceptions=True)
 
-    def ended(self, result: Result) -> None:
+    async def _copy_output(self, name: str, command: commands.Command) -> None:
+        try:
+            await self._out.copy(name, command.stdout())
+        except BrokenPipeError:
+            with suppress(NotFound):
+                await command.unread()
+
+    async def _copy_errors(self, name: str, command: commands.Command) -> None:
+        assert command.stderr is not None
+        try:
+            await self._err.copy(name, command.stderr)
+        except BrokenPipeError:
+            await command.stderr.aclose()  # the command is told so when it writes more
+
+    async def ended(self, result: Result) -> None:
         pass
 
     def finish(self, results: list[Result]) -> None:
@@ -53,26 +72,32 @@ class Prefixed:
 
 
 class _Lines:
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
+    """Whole lines of many machines on one descriptor, without holding up the loop for who reads slowly."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._terminal = os.isatty(descriptor)
+        self._sink: Sink | None = None
+        self._writing = asyncio.Lock()
 
     async def copy(self, name: str, source: AsyncIterator[bytes]) -> None:
         rest = b""
         async for piece in source:
             *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                self._write(name, line)
             while len(rest) > LINE:
-                self._write(name, rest[:LINE])
+                whole.append(rest[:LINE])
                 rest = rest[LINE:]
-            self._stream.flush()
+            await self._write(name, whole)
         if rest:
-            self._write(name, rest)
-            self._stream.flush()
+            await self._write(name, [rest])
 
-    def _write(self, name: str, line: bytes) -> None:
-        self._stream.buffer.write(b"%s: %s\n" % (name.encode(), _fit(line, self._terminal)))
+    async def _write(self, name: str, lines: list[bytes]) -> None:
+        async with self._writing:
+            if self._sink is None:
+                self._sink = sink(self._descriptor)
+            for at in range(0, len(lines), TOGETHER):
+                some = lines[at : at + TOGETHER]
+                await self._sink.write(b"".join(b"%s: %s\n" % (name.encode(), _fit(x, self._terminal)) for x in some))
 
 
 class Grouped:
@@ -92,7 +117,7 @@ class Grouped:
             kept.write(piece)
         self._kept[name] = kept, digest.hexdigest()
 
-    def ended(self, result: Result) -> None:
+    async def ended(self, result: Result) -> None:
         pass
 
     def finish(self, results: list[Result]) -> None:
@@ -133,6 +158,8 @@ class AsJson:
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[bytes, bytes]] = {}
+        self._sink: Sink | None = None
+        self._writing = asyncio.Lock()
 
     async def machine(self, name: str, command: commands.Command) -> None:
         assert command.stderr is not None
@@ -143,11 +170,14 @@ class AsJson:
             errors.cancel()
             await asyncio.gather(errors, return_exceptions=True)
 
-    def ended(self, result: Result) -> None:
+    async def ended(self, result: Result) -> None:
         out, err = self._said.pop(result.machine, (b"", b""))
         document: dict[str, Any] = {"machine": result.machine, "code": result.code, "about": result.about}
-        print_json(document | _text("stdout", out) | _text("stderr", err))
-        sys.stdout.flush()
+        document |= _text("stdout", out) | _text("stderr", err)
+        async with self._writing:
+            if self._sink is None:
+                self._sink = sink(1)
+            await self._sink.write(safe_json(msgspec.json.encode(document).decode()).encode() + b"\n")
 
     def finish(self, results: list[Result]) -> None:
         pass

@@ -24,6 +24,9 @@ from .target import Target, choose
 if TYPE_CHECKING:
     from tieline.client import Client
 
+PATIENCE = 5.0
+"Seconds. The server is asked for a sign of life when it was silent so long, and dialled anew after twice that."
+
 
 def run(where: Where, words: Sequence[str]) -> None:
     """Until Ctrl-C or SIGTERM. Raises ConfigError without a server, and LoginError when it does not want us."""
@@ -68,7 +71,7 @@ async def _shell(stack: AsyncExitStack, client: "Client", handlers: Handlers, wo
 async def _first_link(stack: AsyncExitStack, target: Target, timeout: float, stop: asyncio.Event) -> "Client | None":
     """The client, as soon as the server can be reached; None when told to stop before."""
     for attempt in count(1):
-        dialling = asyncio.ensure_future(open_client(stack, target, timeout))
+        dialling = asyncio.ensure_future(open_client(stack, target, timeout, ping=PATIENCE))
         try:
             await _first(asyncio.shield(dialling), stop.wait())
             if dialling.done():

@@ -14,6 +14,7 @@ from tieline import commands
 from tieline.errors import CallError, LinkError, NotFound, TielineError
 from tieline.limits import MiB
 from tieline.rpc.caller import Caller
+from tieline.rpc.incoming import Incoming
 
 from .descriptors import Sink, sink
 from .options import Where
@@ -92,10 +93,12 @@ async def _copy_output(command: commands.Command, out: Sink) -> tuple[commands.E
     return await command.wait(), unread
 
 
-async def _copy(source: AsyncIterator[bytes], out: Sink) -> None:
-    with suppress(BrokenPipeError):
+async def _copy(source: Incoming[bytes], out: Sink) -> None:
+    try:
         async for piece in source:
             await out.write(piece)
+    except BrokenPipeError:
+        await source.aclose()  # the command is told so when it writes more
 
 
 @contextmanager

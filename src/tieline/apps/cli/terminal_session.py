@@ -2,21 +2,23 @@
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
-import msgspec
-
-from tieline.errors import CallError, LinkClosed, LinkError
+from tieline.errors import CallError, LinkClosed, LinkError, NotFound, Unavailable
 from tieline.limits import KiB
+from tieline.link.dial import backoff
+from tieline.processes.told import At, Ended, Left
 from tieline.rpc.caller import Caller
 
 from .descriptors import Sink, sink
-from .keyboard import HELP, Keyboard, raw
+from .keyboard import HELP, Keyboard, Mode, raw
 from .options import Where
 from .session import session
 from .shown_state import ShownState
@@ -25,20 +27,7 @@ WINDOW = 32 * KiB
 "Bytes on their way to this terminal at most: what stands between Ctrl-C and its effect."
 PATIENCE = 3.0
 "Seconds. The link is asked for a sign of life when it was silent so long, and given up after twice that."
-
-
-class At(msgspec.Struct, tag="at"):
-    position: int
-    skipped: int = 0
-
-
-class Left(msgspec.Struct, tag="left"):
-    reason: str
-
-
-class Ended(msgspec.Struct, tag="ended"):
-    code: int
-    signal: str = ""
+LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @dataclass(frozen=True)
@@ -94,6 +83,7 @@ class Screen:
         self._prefix = prefix
         self._id = id
         self._watch = watch
+        self._routed = prefix != "shell."
         self._position: int | None = 0 if anew else None
         self._loop = asyncio.get_running_loop()
         self._left: asyncio.Future[str] = self._loop.create_future()
@@ -103,7 +93,7 @@ class Screen:
 
     async def run(self) -> tuple[int, str]:
         """The exit code, and last words."""
-        with raw(0) as set_raw, self._signals(set_raw):
+        with raw(0) as mode, self._signals(mode):
             keyboard = Keyboard(0, self._escape)
             following = asyncio.ensure_future(self._follow(keyboard))
             try:
@@ -127,9 +117,21 @@ class Screen:
     # -- what comes ----------------------------------------------------------------------------------------------
 
     async def _follow(self, keyboard: Keyboard) -> tuple[int, str]:
+        pauses = count()
         while True:
-            with suppress(LinkClosed):
+            try:
                 ended = await self._look(keyboard)
+            except LinkClosed:
+                continue  # the client itself waits for the next link
+            except (Unavailable, NotFound) as error:
+                # A machine that is away comes back; a session that is gone does not.
+                if not self._routed or (isinstance(error.data, dict) and "session" in error.data):
+                    raise
+                if not (number := next(pauses)):
+                    self.say(f"{error}; trying again")
+                await asyncio.sleep(backoff(number, random.random()))
+            else:
+                pauses = count()
                 if ended is not None:
                     return ended
 
@@ -179,17 +181,27 @@ class Screen:
             await self._client.call(f"{self._prefix}resize", timeout=10, id=self._id, rows=rows, columns=columns)
 
     @contextmanager
-    def _signals(self, set_raw: Any) -> Iterator[None]:
+    def _signals(self, mode: Mode) -> Iterator[None]:
         """The window's size, and whatever else would end this program without giving the terminal back."""
 
         def leave(number: int) -> None:
             if not self._left.done():
                 self._left.set_result(f"Ended by {signal.Signals(number).name}; the session goes on.")
 
-        handlers: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), leave)
+        handlers: dict[int, Any] = dict.fromkeys(LEAVING, leave)
         if not self._watch:
             handlers[signal.SIGWINCH] = lambda _: self._do(self._resize())
-        handlers[signal.SIGCONT] = lambda _: set_raw()  # the shell has put its own settings on the terminal
+
+        def pause(number: int) -> None:
+            mode.give_back()
+            self._loop.remove_signal_handler(number)
+            os.kill(os.getpid(), number)  # now it stops this program
+
+        def go_on(number: int) -> None:
+            mode.set_raw()  # the shell has put its own settings on the terminal
+            self._loop.add_signal_handler(signal.SIGTSTP, pause, signal.SIGTSTP)
+
+        handlers[signal.SIGTSTP], handlers[signal.SIGCONT] = pause, go_on
         for number, handler in handlers.items():
             self._loop.add_signal_handler(number, handler, number)
         try:

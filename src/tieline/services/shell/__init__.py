@@ -13,9 +13,10 @@ from tieline.limits import Limits
 from tieline.processes.spawner import Spawner
 from tieline.rpc.handlers import Handlers
 from tieline.services.shell.commands import Commands
-from tieline.services.shell.house import OWN, House
+from tieline.services.shell.house import House
 from tieline.services.shell.records import Audit, NoAudit, NoRules, Rules
 from tieline.services.shell.sessions import Sessions
+from tieline.store.shell import OWN
 
 __all__ = ["Shell", "serving"]
 

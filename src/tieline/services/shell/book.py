@@ -6,29 +6,42 @@ Commands of the server's own machine are entered directly, those of machines tha
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from tieline.errors import Denied, InvalidArgument, TielineError
+import msgspec
+
+from tieline.errors import Denied, InvalidArgument, NotFound, TielineError
 from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.store.shell import Begun, Entry, Rule, ShellStore
+from tieline.store.shell import Begun, CommandEntry, Count, Rule, ShellStore
 
 log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
 "Seconds. What narrowing waits before it ends what an account has open, its caller's own link maybe among it."
+COMMAND_LINE, FOLDER = 1000, 500
+"Characters of a command line and of a folder that are kept."
 PAGE = 1000
 "Entries in one answer at most."
 
 
 class Book:
-    """`cut(account)` ends what an account has open, so that it comes back under a new rule."""
+    """`exists(account)`: whether there is one. `cut(account)` ends what it has open, so that it comes back under a new
+    rule."""
 
-    def __init__(self, store: ShellStore, limits: Limits, cut: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        store: ShellStore,
+        limits: Limits,
+        exists: Callable[[str], Awaitable[bool]],
+        cut: Callable[[str], object],
+    ) -> None:
         self._store = store
         self._limits = limits
+        self._exists = exists
         self._cut = cut
+        self._callers: dict[str, set[str]] = {}  # by machine: which accounts have called its shell.* here
         self._rules: dict[str, Rule] = {}
         self._writing: set[asyncio.Future[None]] = set()
 
@@ -36,6 +49,10 @@ class Book:
         """Learn the rules, and close the entries of a server that was killed."""
         self._rules = await self._store.rules()
         self._enter(self._store.commands_lost(_now()))
+
+    def lost(self, target: str) -> None:
+        """A new program offers commands on this machine: what an earlier one did not see the end of, nobody will."""
+        self._write(lambda: self._store.commands_lost(_now(), target))
 
     async def close(self) -> None:
         """Wait for what is being written."""
@@ -46,53 +63,68 @@ class Book:
     async def rule(self, account: str) -> Rule:
         return self._rules.get(account, Rule())
 
+    def forget(self, account: str) -> None:
+        pass  # what is known here is what holds
+
     def begun(self, begun: Begun) -> None:
-        self._write(lambda: self._store.command_begun(begun, self._limits.audit))
+        kept = msgspec.structs.replace(begun, argv=_cut(begun.argv), folder=begun.folder[:FOLDER])
+        self._write(lambda: self._store.command_begun(kept, self._limits.audit))
 
     def ended(self, id: str, at: int, outcome: str, out: int, target: str = "") -> None:
         self._write(lambda: self._store.command_ended(id, target, at, outcome[:200], out))
 
     def permit(self, who: Identity, target: str, method: str) -> None:
         """For the switchboard: raises Denied when the caller's rule does not cover this machine."""
+        if not method.startswith("shell."):
+            return
         rule = self._rules.get(who.account)
-        if rule is not None and method.startswith("shell.") and not rule.covers(target):
+        if rule is not None and not rule.covers(target):
             where = ", ".join(rule.targets or ()) or "no machine"
             raise Denied(f"{who.account} may run commands on {where}, not on {target}")
+        if method in ("shell.run", "shell.open"):
+            self._callers.setdefault(target, set()).add(who.account)
 
     # -- methods -------------------------------------------------------------------------------------------------
 
     def install(self, handlers: Handlers, is_machine: Callable[[Peer], bool]) -> None:
         """`is_machine(peer)`: whether that link offers methods to others, and so may report what ran there."""
 
-        def target_of(peer: Peer) -> str:
-            if not is_machine(peer):
-                raise InvalidArgument("only a machine that can be called reports what runs there")
-            return f"{peer.identity.account}/{peer.identity.device}"
+        def machine(peer: Peer, account: str) -> str:
+            """The machine that speaks of an account: that has to have called it, through this server."""
+            target = f"{peer.identity.account}/{peer.identity.device}"
+            if not is_machine(peer) or account not in self._callers.get(target, ()):
+                raise Denied("only a machine reports what was run there, and only of accounts that have called it")
+            return target
 
         @handlers.method("audit.list")
         async def list_(
-            peer: Peer, account: str | None = None, before: int | None = None, limit: int = 100
-        ) -> list[Entry]:
-            """Commands that were run, the newest first; only admins see those of others. `before` is a number."""
+            peer: Peer, account: str | None = None, before: Count | None = None, limit: int = 100
+        ) -> list[CommandEntry]:
+            """Commands that were run, the newest first; only admins see those of others. `before` is a number.
+
+            Fewer than there are when they are long: ask again with the number of the last."""
             if not peer.identity.may("admin"):
                 account = peer.identity.account
-            return await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))
+            entries = await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))
+            return _page(entries, self._limits.page_bytes)
 
         @handlers.method("audit.begun")
         def begun(entry: Begun, peer: Peer) -> None:
             """For machines: a command was started here."""
-            self.begun(_reported(entry, target_of(peer)))
+            self.begun(_reported(entry, machine(peer, entry.account)))
 
         @handlers.method("audit.ended")
-        def ended(id: str, at: int, outcome: str, out: int, peer: Peer) -> None:
+        def ended(id: str, at: Count, outcome: str, out: Count, peer: Peer) -> None:
             """For machines: it has ended."""
-            self.ended(id, at, outcome, out, target_of(peer))
+            if not is_machine(peer):
+                raise Denied("only a machine reports what was run there")
+            self.ended(id, at, outcome, out, f"{peer.identity.account}/{peer.identity.device}")
 
         @handlers.method("shell.rule")
         async def rule(account: str, peer: Peer) -> Rule:
             """For machines, and for admins: what an account's scope `shell` is narrowed to."""
             if not peer.identity.may("admin"):
-                target_of(peer)
+                machine(peer, account)
             return await self.rule(account)
 
         @handlers.method("shell.narrow", scope="admin")
@@ -102,7 +134,9 @@ class Book:
             await self.narrow(account, _rule(targets, commands))
 
     async def narrow(self, account: str, rule: Rule) -> None:
-        """Durable when it returns."""
+        """Durable when it returns. Raises NotFound."""
+        if not await self._exists(account):
+            raise NotFound(f"there is no account {account[:64]!a}")
         self._rules[account] = rule
         await self._store.set_rule(account, rule)
         asyncio.get_running_loop().call_later(ANSWERED, self._cut, account)
@@ -127,18 +161,38 @@ class Book:
 
 def _reported(entry: Begun, target: str) -> Begun:
     kind = "session" if entry.kind == "session" else "run"
-    cut = [word[:1000] for word in entry.argv[:100]]
-    return Begun(
-        entry.id[:64],
-        entry.account[:64],
-        entry.device[:64],
-        entry.address[:100],
-        target,
-        kind,
-        cut,
-        entry.folder[:1000],
-        entry.at,
+    return msgspec.structs.replace(
+        entry,
+        id=entry.id[:64],
+        account=entry.account[:64],
+        device=entry.device[:64],
+        address=entry.address[:100],
+        target=target,
+        kind=kind,
     )
+
+
+def _cut(argv: list[str]) -> list[str]:
+    """As much of a command line as tells what it was."""
+    kept: list[str] = []
+    left = COMMAND_LINE
+    for word in argv:
+        if left <= 0:
+            kept.append("…")
+            break
+        kept.append(word if len(word) <= left else word[:left] + "…")
+        left -= len(word) + 1
+    return kept
+
+
+def _page(entries: list[CommandEntry], most: int) -> list[CommandEntry]:
+    """The first of them that fit."""
+    size = 0
+    for number, entry in enumerate(entries):
+        size += 4 * (sum(map(len, entry.begun.argv)) + len(entry.begun.folder)) + 500
+        if size > most and number:
+            return entries[:number]
+    return entries
 
 
 def _rule(targets: list[str] | None, commands: list[str] | None) -> Rule:

@@ -54,7 +54,10 @@ class Commands:
                     yield item
             finally:
                 self._running.pop(key).cancel()
-                if running is not None:
+                if running is not None and running.complete:
+                    # Its caller waits for the end, which goes out first.
+                    asyncio.get_running_loop().call_soon(running.finish, self._house.patience)
+                elif running is not None:
                     running.finish(self._house.patience)
 
         @handlers.method("shell.errors", scope="shell")
@@ -93,7 +96,7 @@ class Commands:
         self._house.check_size(argv, env)
         variables = self._house.environment(env)
         folder = self._house.folder(cwd, variables)
-        path = await self._house.program(who, argv[0], folder, variables["PATH"])
+        path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
         mark = self._house.enter(who)
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))

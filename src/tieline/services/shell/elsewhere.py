@@ -28,20 +28,29 @@ class ServerRules:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._known: dict[str, tuple[float, Rule]] = {}
+        self._revision = 0
 
     async def rule(self, account: str) -> Rule:
         """Raises Unavailable when the server cannot be asked."""
         asked, known = self._known.get(account, (0.0, Rule()))
         if asked and time.monotonic() - asked < GOOD:
             return known
-        try:
-            rule = await self._peer.call("shell.rule", timeout=PATIENCE, account=account, returns=Rule)
-        except TielineError as error:
-            raise Unavailable(f"the server could not be asked what {account} may run here: {error}") from error
+        while True:
+            revision = self._revision
+            try:
+                rule = await self._peer.call("shell.rule", timeout=PATIENCE, account=account, returns=Rule)
+            except TielineError as error:
+                raise Unavailable(f"the server could not be asked what {account} may run here: {error}") from error
+            if revision == self._revision:
+                break  # else the answer may be older than what was taken back meanwhile
         if len(self._known) > 1000:
             self._known.clear()
         self._known[account] = time.monotonic(), rule
         return rule
+
+    def forget(self, account: str) -> None:
+        self._known.pop(account, None)
+        self._revision += 1
 
 
 class ServerAudit:

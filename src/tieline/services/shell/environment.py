@@ -13,9 +13,12 @@ from tieline.errors import Denied, InvalidArgument, NotFound
 KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR"})
 _KEPT_FAMILIES = ("LC_",)
 _REFUSED = re.compile(
-    r"(LD|DYLD|GLIBC|MALLOC|PYTHON|PERL|RUBY|NODE|JAVA|JDK|BASH_FUNC|TIELINE)_?.*|BASH_ENV|ENV|IFS|SHELLOPTS|BASHOPTS"
-    r"|PS4|PATH|GCONV_PATH|HOSTALIASES|LOCPATH|NLSPATH|RES_OPTIONS|TERMINFO(_DIRS)?|LOCALDOMAIN|RESOLV_.*|_JAVA_OPTIONS",
+    r"(LD|DYLD|MALLOC|BASH_FUNC|TIELINE|RESOLV)_.*|PYTHON.*|PERL5.*|PERLLIB|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)"
+    r"|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|LOCPATH|NLSPATH"
+    r"|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|HOSTALIASES|LOCALDOMAIN|RES_OPTIONS|TERMINFO(_DIRS)?"
 )
+_NARROWED = re.compile(r"TERM|TZ|LANG|LANGUAGE|LC_[A-Z]+")
+"All that who is narrowed to programs may give them: by others many programs run whatever they are told."
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,6 +37,16 @@ def check(given: Mapping[str, str]) -> None:
             raise InvalidArgument(f"env: {name[:40]!r} cannot be a variable, or its value not one")
         if _REFUSED.fullmatch(name):
             raise Denied(f"the variable {name} is not taken over: it could change which program runs")
+
+
+def check_narrowed(given: Mapping[str, str]) -> None:
+    """Raises Denied."""
+    for name in given:
+        if not _NARROWED.fullmatch(name):
+            raise Denied(
+                f"an account that may run certain programs only sets no other variables than TERM, TZ and "
+                f"the language's: not {name[:40]}"
+            )
 
 
 def find(name: str, folder: str, path: str) -> str:

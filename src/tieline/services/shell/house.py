@@ -10,13 +10,12 @@ from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.processes.ending import Steps
 from tieline.processes.spawner import Process
-from tieline.services.shell.environment import check, find, kept
+from tieline.services.shell.environment import check, check_narrowed, find, kept
 from tieline.services.shell.records import Audit, Rules
+from tieline.store.shell import OWN
 
 AT_ONCE = ((0.0, int(signal.SIGTERM)), (0.0, int(signal.SIGHUP)), (0.4, int(signal.SIGKILL)))
 "For those whose right was taken back: all of it is gone within a second."
-OWN = "server"
-"What rules call the machine of the server itself."
 
 
 class House:
@@ -30,14 +29,21 @@ class House:
         self._here: dict[str, tuple[Identity, Process | None]] = {}
         self._own = kept(os.environ)
 
-    async def program(self, who: Identity, name: str, folder: str, path: str) -> str:
-        """The file of the command `name`. Raises Denied when this caller may not run it here, NotFound."""
+    async def visits(self, who: Identity) -> bool:
+        """Whether this caller's rule lets him do anything here."""
+        return (await self._rules.rule(who.account)).covers(self._name)
+
+    async def program(self, who: Identity, name: str, folder: str, path: str, given: Mapping[str, str]) -> str:
+        """The file of the command `name`. Raises Denied when this caller may not run it here, or not with the
+        environment he has `given` it, and NotFound."""
         rule = await self._rules.rule(who.account)
         if not rule.covers(self._name):
             raise Denied(f"{who.account} may run commands on {', '.join(rule.targets or ()) or 'no machine'}, not here")
         file = find(name, folder, path)
-        if rule.commands is not None and file not in _files(rule.commands, path):
+        if rule.commands is not None and _placed(file) not in _files(rule.commands, path):
             raise Denied(f"{who.account} may run {', '.join(rule.commands) or 'no commands'} here, and not {name[:80]}")
+        if rule.commands is not None:
+            check_narrowed(given)
         return file
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
@@ -81,6 +87,7 @@ class House:
 
     def end(self, account: str, device: str | None = None) -> None:
         """What an account runs here, or one device of it, is over: it is not allowed any more."""
+        self._rules.forget(account)
         for who, process in list(self._here.values()):
             if process is not None and who.account == account and device in (None, who.device):
                 process.end(AT_ONCE)
@@ -104,11 +111,16 @@ def _size(text: str) -> int:
     return len(os.fsencode(text)) + 1
 
 
+def _placed(file: str) -> str:
+    """The file by the true name of its folder, but its own name: there are programs that do what they are called."""
+    return os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
+
+
 def _files(commands: Sequence[str], path: str) -> set[str]:
     files = set()
     for command in commands:
         try:
-            files.add(find(command, "/", path))
+            files.add(_placed(find(command, "/", path)))
         except (Denied, NotFound):
             continue  # not installed here
     return files

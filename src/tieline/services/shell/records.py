@@ -19,12 +19,18 @@ class Rules(Protocol):
 
     async def rule(self, account: str) -> Rule: ...
 
+    def forget(self, account: str) -> None:
+        """What was known of it may not hold any more."""
+
 
 class NoRules:
     """Whoever holds the scope may run anything."""
 
     async def rule(self, account: str) -> Rule:
         return Rule()
+
+    def forget(self, account: str) -> None:
+        pass
 
 
 class NoAudit:

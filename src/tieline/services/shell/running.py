@@ -4,26 +4,19 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from tieline.errors import CallError, InternalError, NotFound
 from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
+from tieline.processes.told import Ended
 from tieline.rpc.outgoing import Outlet, Pourable
 
+Result = TypeVar("Result")
 TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
-
-
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """How a command ended; the last item of its stream."""
-
-    code: int
-    "Its exit code; 128 and the signal's number when one ended it, as a shell says it."
-    signal: str = ""
-    "SIGKILL, SIGSEGV, …"
 
 
 class Output(Pourable):
@@ -75,10 +68,13 @@ class Pipes(msgspec.Struct):
         for descriptor in self.theirs:
             os.close(descriptor)
 
-    def close(self) -> None:
+    def close_outputs(self) -> None:
         self.output.close()
         if self.errors is not None:
             self.errors.close()
+
+    def close(self) -> None:
+        self.close_outputs()
         if self.input is not None:
             self.input.close()
 
@@ -92,18 +88,23 @@ class Running:
         self._feeding: asyncio.Task[None] | None = None
         if pipes.input is not None and source is not None:
             self._feeding = asyncio.get_running_loop().create_task(pipes.input.feed(source))
+            self._feeding.add_done_callback(self._fed)
         self._errors_taken = False
         self._errors_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if pipes.errors is None:
             self._errors_done.set_result(None)
-        self._complete = False
+        self.complete = False
+        "It has ended by itself, and all of its output was taken."
+        self._bad_input: BaseException | None = None
 
     async def output(self) -> AsyncIterator[Any]:
         """What it writes, then how it ended."""
         yield Output(self._pipes.output)
-        code = await asyncio.shield(self.process.exited)
-        await asyncio.shield(self._errors_done)
-        self._complete = True
+        code = await _done(self.process.exited)
+        if self._bad_input is not None:
+            raise self._bad_input
+        await _done(self._errors_done)
+        self.complete = True
         yield ended(code)
 
     async def errors(self) -> AsyncIterator[Any]:
@@ -126,15 +127,25 @@ class Running:
         """Nobody waits any more: what is left of it is ended, by these steps unless it has ended by itself."""
         if self._feeding is not None:
             self._feeding.cancel()
-        self._pipes.close()
-        self.process.end(TIDY if self._complete else steps())
+        self._pipes.close_outputs()
+        if self._pipes.input is not None:
+            # Closed sooner, it would tell the program that its input was complete.
+            feeder = self._pipes.input
+            self.process.gone.add_done_callback(lambda _: feeder.close())
+        self.process.end(TIDY if self.complete else steps())
+
+    def _fed(self, feeding: "asyncio.Task[None]") -> None:
+        """A source that fails is no end of input, and nobody will come with the rest."""
+        if not feeding.cancelled() and (error := feeding.exception()) is not None:
+            self._bad_input = error
+            self.process.end()
 
     @property
     def outcome(self) -> str:
         """For the audit, when its process is gone."""
         code = self.process.exited.result()
-        how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
-        return how if self._complete else f"given up: {how}"
+        how = f"exit {code}" if code >= 0 else signal_name(-code)
+        return how if self.complete else f"given up: {how}"
 
     @property
     def out(self) -> int:
@@ -142,9 +153,22 @@ class Running:
         return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
 
 
+async def _done(future: "asyncio.Future[Result]") -> Result:
+    """Wait for what others wait for as well."""
+    return future.result() if future.done() else await asyncio.shield(future)
+
+
 def ended(code: int) -> Ended:
     """From an exit code that is below zero for signals."""
-    return Ended(code) if code >= 0 else Ended(128 - code, signal.Signals(-code).name)
+    return Ended(code) if code >= 0 else Ended(128 - code, signal_name(-code))
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL; SIGRTMIN+3 for those that have no name of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"
 
 
 def refusal(error: OSError) -> CallError:

@@ -1,7 +1,6 @@
 """A terminal session: a program on a terminal that outlives whoever looks at it, and the newest of what it printed."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -13,9 +12,10 @@ from tieline.processes.pipes import PIECE, Reader, Writer
 from tieline.processes.ring import Ring
 from tieline.processes.spawner import Process
 from tieline.processes.terminal import resize
+from tieline.processes.told import At, Ended, Left
 from tieline.services.shell.recording import Recording
-from tieline.services.shell.running import TIDY, Ended, ended
-from tieline.services.shell.viewer import At, Left, Viewer
+from tieline.services.shell.running import TIDY, ended
+from tieline.services.shell.viewer import Viewer
 
 RING = 256 * KiB
 "Bytes kept for those who come back: a few thousand lines."
@@ -43,24 +43,26 @@ class SessionInfo(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """`ours` is our end of the terminal. `on_end(session)` is called when its program has ended and all is read."""
+    """`ends` is our end of the terminal, to read and to write. `on_end(session)` is called when its program has ended
+    and all is read."""
 
     def __init__(
         self,
         info: SessionInfo,
         process: Process,
-        ours: int,
+        ends: tuple[int, int],
         on_end: Callable[["Session"], None],
         recording: Recording | None = None,
     ) -> None:
         self._info = info
         self.process = process
-        self._ours = ours
+        self._ours, typing = ends
         self._on_end = on_end
         self._recording = recording
         self._ring = Ring(RING)
-        self._reader = Reader(ours)
-        self._writer = Writer(os.dup(ours))
+        self._reader = Reader(self._ours)
+        self._writer = Writer(typing)
+        self._is_open = True  # our end of the terminal
         self._viewers: list[Viewer] = []
         self._driver: Viewer | None = None
         self._moved = asyncio.Event()
@@ -122,14 +124,14 @@ class Session:
 
     def resize(self, rows: int, columns: int) -> None:
         self._info = msgspec.structs.replace(self._info, rows=rows, columns=columns)
-        if self.ended is None:
+        if self._is_open:
             resize(self._ours, rows, columns)
             if self._recording is not None:
                 self._recording.resized(rows, columns)
 
     def redraw(self) -> None:
         """Somebody else's screen shows it now: programs that fill a screen draw it anew when its size changes."""
-        if self.ended is None and self._ring.end:
+        if self._is_open and self._ring.end:
             resize(self._ours, self._info.rows, max(1, self._info.columns - 1))
             resize(self._ours, self._info.rows, self._info.columns)
 
@@ -149,6 +151,9 @@ class Session:
     async def close(self) -> None:
         """Its program has been ended: let go of the terminal."""
         self._reader.close()
+        for viewer in self._viewers:
+            viewer.leave("this machine is closing")
+        self._moved.set()
         await asyncio.gather(self._task, return_exceptions=True)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -187,9 +192,13 @@ class Session:
         leader = asyncio.ensure_future(self.process.exited)
         # What it left behind would keep the terminal open.
         leader.add_done_callback(lambda _: self.process.end(TIDY))
-        while await self._reader.read(self._printed, self._room):
-            self._moved.clear()
-            await self._moved.wait()
+        while True:
+            self._moved.clear()  # before anybody's room is looked at
+            if not await self._reader.read(self._printed, self._room):
+                break
+            if self._room() <= 0:
+                await self._moved.wait()
+        self._is_open = False
         self._writer.close()
         self.ended = ended(await leader)
         self._ended_at = int(time.time() * 1000)

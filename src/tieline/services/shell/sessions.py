@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tieline.errors import NotFound, Overloaded
+from tieline.errors import Denied, NotFound, Overloaded, Unavailable
 from tieline.login.identity import Identity
 from tieline.processes.spawner import Process, Spawner
 from tieline.processes.terminal import SHELL, on_terminal, open_terminal
@@ -77,6 +77,8 @@ class Sessions:
             typed. Ends with how the program ended, or with why one left."""
             session = self._find(id)
             session.permit(peer.identity.account, watch=watch)
+            if session.account != peer.identity.account and not await self._house.visits(peer.identity):
+                raise Denied(f"{peer.identity.account} may do nothing on this machine")
             if not watch and rows > 0 and columns > 0:
                 session.resize(rows, columns)
                 if position is None:
@@ -90,10 +92,15 @@ class Sessions:
             self._own(id, peer).resize(rows, columns)
 
         @handlers.method("shell.sessions", scope="shell")
-        def sessions(peer: Peer) -> list[SessionInfo]:
+        async def sessions(peer: Peer) -> list[SessionInfo]:
             """One's sessions, and those one may watch; admins see all."""
             account, all_ = peer.identity.account, peer.identity.may("admin")
-            return [each.info for each in self._sessions.values() if all_ or each.watchable or each.account == account]
+            looks = await self._house.visits(peer.identity)
+            return [
+                each.info
+                for each in self._sessions.values()
+                if all_ or each.account == account or (looks and each.watchable)
+            ]
 
         @handlers.method("shell.share", scope="shell")
         def share(id: str, watchable: bool, peer: Peer) -> None:
@@ -110,7 +117,7 @@ class Sessions:
         """The spawner has ended what ran in them."""
         self._sweeping.cancel()
         await asyncio.gather(self._sweeping, return_exceptions=True)
-        for session in self._sessions.values():
+        for session in list(self._sessions.values()):
             await session.close()
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -131,43 +138,54 @@ class Sessions:
         argv = argv or _login_shell(variables)
         self._house.check_size(argv, variables)
         folder = self._house.folder(cwd, variables)
-        path = await self._house.program(who, argv[0], folder, variables["PATH"])
-        mark = self._house.enter(who)
+        path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
+        id, now = secrets.token_hex(4), int(time.time() * 1000)
+        info = SessionInfo(id, who.account, who.device, argv, now, "", 0, watchable, rows, columns, 0)
+        # All that may fail comes before the program runs: one that is in no list could be ended by nobody.
+        recording = self._record(f"{id}-{now}", rows, columns, argv, term) if record else None
+        mark = ""
         try:
-            process, ours = self._spawn(mark, path, argv, variables, folder, (rows, columns))
+            mark = self._house.enter(who)
+            process, ends = self._spawn(mark, path, argv, variables, folder, (rows, columns))
         except BaseException:
             self._house.leave(mark)
+            if recording is not None:
+                recording.close()
             raise
         self._house.started(mark, process)
-        id = secrets.token_hex(4)
-        now = int(time.time() * 1000)
-        info = SessionInfo(id, who.account, who.device, argv, now, "", 0, watchable, rows, columns, 0)
-        recording = self._record(f"{id}-{now}", rows, columns, argv, term) if record else None
-        session = self._sessions[id] = Session(info, process, ours, self._ended, recording)
         self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "session", argv, folder, now))
+        session = self._sessions[id] = Session(info, process, ends, self._ended, recording)
         return session
 
     def _spawn(
         self, mark: str, path: str, argv: list[str], env: dict[str, str], folder: str, size: tuple[int, int]
-    ) -> tuple[Process, int]:
+    ) -> tuple[Process, tuple[int, int]]:
+        """The process, and our end of its terminal twice: to read and to write."""
         try:
             ours, theirs = open_terminal(*size)
         except OSError as error:
             raise Overloaded(f"no terminal can be opened now: {error.strerror}") from error
+        typing = -1
         try:
+            typing = os.dup(ours)
             line = on_terminal(theirs, path, argv[1:])
             process = self._spawner.start(mark, SHELL, line, env, folder=folder, descriptors=(theirs, theirs, theirs))
         except OSError as error:
-            os.close(ours)
+            for descriptor in (ours, typing):
+                if descriptor >= 0:
+                    os.close(descriptor)
             raise refusal(error) from error
         finally:
             os.close(theirs)
-        return process, ours
+        return process, (ours, typing)
 
     def _record(self, name: str, rows: int, columns: int, argv: list[str], term: str) -> Recording:
         if self._recordings is None:
             raise NotFound("this machine has no folder for recordings")
-        return Recording(self._recordings / f"{name}.cast", rows, columns, shlex.join(argv), term)
+        try:
+            return Recording(self._recordings / f"{name}.cast", rows, columns, shlex.join(argv), term)
+        except OSError as error:
+            raise Unavailable(f"the session cannot be recorded: {error.strerror}") from error
 
     def _ended(self, session: Session) -> None:
         how = session.ended
@@ -179,14 +197,14 @@ class Sessions:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            for session in self._sessions.values():
+            for session in list(self._sessions.values()):
                 if session.ended is None and session.idle > self._house.limits.session_detached:
                     session.process.end(self._house.hang_up())
 
     def _find(self, id: str) -> Session:
         session = self._sessions.get(id)
         if session is None:
-            raise NotFound(f"no session {id[:20]!r} here; it may have ended")
+            raise NotFound(f"no session {id[:20]!r} here; it may have ended", {"session": id[:20]})
         return session
 
     def _own(self, id: str, peer: Peer) -> Session:

@@ -6,10 +6,9 @@ it up: when he falls behind, old output is skipped, and he is told so.
 
 import asyncio
 
-import msgspec
-
 from tieline.limits import KiB
 from tieline.processes.ring import Ring
+from tieline.processes.told import At
 
 PIECE = 8 * KiB
 "Sent at once at most."
@@ -19,19 +18,6 @@ BEHIND = 64 * KiB
 "A watcher further behind is moved forward."
 KEPT = 8 * KiB
 "So much of the newest he is then sent: more than a screen."
-
-
-class At(msgspec.Struct, frozen=True, tag="at"):
-    """The byte that follows in the stream has this position; so many before it were skipped."""
-
-    position: int
-    skipped: int = 0
-
-
-class Left(msgspec.Struct, frozen=True, tag="left"):
-    """This look at the session is over; the session goes on."""
-
-    reason: str
 
 
 class Viewer:

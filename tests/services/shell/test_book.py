@@ -1,0 +1,115 @@
+"""The server's book of commands: who may write what into it, and how much of it one is given at once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+import tieline.testing
+from tieline.errors import Denied, InvalidArgument, NotFound
+from tieline.limits import Limits
+from tieline.rpc.handlers import Handlers
+from tieline.rpc.peer import Peer
+
+HUGE = 2**64 - 1
+
+
+def entry(account="ada", id="a1", **more):
+    plain = {"id": id, "account": account, "device": "desk", "address": "", "target": "", "kind": "run"}
+    return {**plain, "argv": ["true"], "folder": "/", "at": 5, **more}
+
+
+@asynccontextmanager
+async def lab(server, device="lab-1") -> AsyncIterator[Peer]:
+    """A machine that says it runs commands."""
+    handlers = Handlers()
+    handlers.add(lambda: None, "shell.run", scope="shell")
+    async with tieline.testing.connect(server, account="boss", device=device, scopes={"shell"}) as peer:
+        await peer.serve(handlers)
+        yield peer
+
+
+@pytest.fixture
+async def server():
+    async with tieline.testing.server(limits=Limits(page_bytes=3000, audit=5)) as made:
+        yield made
+
+
+def join(server, account, *scopes):
+    return tieline.testing.connect(server, account=account, device="desk", scopes=scopes)
+
+
+async def test_a_machine_reports_of_who_has_called_it_and_of_nobody_else(server):
+    async with (
+        lab(server) as machine,
+        join(server, "ada", "shell") as ada,
+        join(server, "eve", "chat") as eve,
+        join(server, "root", "admin") as root,
+    ):
+        for peer, account in ((machine, "ada"), (eve, "ada"), (eve, "eve")):
+            with pytest.raises(Denied):
+                await peer.call("audit.begun", entry=entry(account))
+        await ada.call("lab-1/shell.run")
+        await machine.call("audit.begun", entry=entry("ada", target="boss/other", kind="nonsense"))
+        with pytest.raises(Denied):
+            await machine.call("audit.begun", entry=entry("eve"))
+        with pytest.raises(Denied):
+            await eve.call("audit.ended", id="a1", at=6, outcome="exit 0", out=1)
+        await machine.call("audit.ended", id="a1", at=6, outcome="exit 0", out=1)
+        (kept,) = await root.call("audit.list")
+        assert (kept["begun"]["target"], kept["begun"]["kind"], kept["outcome"]) == ("boss/lab-1", "run", "exit 0")
+        assert await eve.call("audit.list") == []
+
+
+async def test_a_report_that_is_repeated_is_one_and_each_machine_has_its_own_room(server):
+    async with (
+        lab(server) as first,
+        lab(server, "lab-2") as second,
+        join(server, "ada", "shell") as ada,
+        join(server, "root", "admin") as root,
+    ):
+        for machine in ("lab-1", "lab-2"):
+            await ada.call(f"{machine}/shell.run")
+        await first.call("audit.begun", entry=entry(id="kept"))
+        for number in range(40):
+            for _ in range(2):
+                await second.call("audit.begun", entry=entry(id=f"flood {number}"))
+        found, before = [], None
+        while page := await root.call("audit.list", before=before):
+            found += page
+            before = page[-1]["number"]
+        ids = [each["begun"]["id"] for each in found]
+        assert "kept" in ids
+        assert len(ids) == len(set(ids)) < 20
+
+
+async def test_numbers_no_database_holds_are_refused(server):
+    async with lab(server) as machine, join(server, "ada", "shell") as ada:
+        await ada.call("lab-1/shell.run")
+        for params in ({"at": HUGE, "out": 1}, {"at": 1, "out": HUGE}, {"at": -1, "out": 1}):
+            with pytest.raises(InvalidArgument):
+                await machine.call("audit.ended", id="a1", outcome="exit 0", **params)
+        with pytest.raises(InvalidArgument):
+            await machine.call("audit.begun", entry=entry(at=HUGE))
+        with pytest.raises(InvalidArgument):
+            await ada.call("audit.list", before=HUGE)
+
+
+async def test_long_command_lines_are_cut_and_come_page_by_page(server):
+    async with lab(server) as machine, join(server, "ada", "shell") as ada:
+        await ada.call("lab-1/shell.run")
+        for number in range(4):
+            await machine.call("audit.begun", entry=entry(id=str(number), argv=["x" * 100_000], folder="y" * 9000))
+        first = await ada.call("audit.list")
+        assert 1 <= len(first) < 4
+        assert all(len("".join(each["begun"]["argv"])) < 2000 for each in first)
+        assert len(await ada.call("audit.list", before=first[-1]["number"])) >= 1
+
+
+async def test_only_somebody_can_be_narrowed(server):
+    async with join(server, "root", "admin") as root:
+        for name in ("nobody", "Root"):
+            with pytest.raises(NotFound):
+                await root.call("shell.narrow", account=name, commands=["make"])
+        await root.call("shell.narrow", account="root", commands=["make"])
+        assert (await root.call("shell.rule", account="root"))["commands"] == ["make"]
