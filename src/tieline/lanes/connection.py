@@ -31,7 +31,7 @@ from tieline.wire.lane import (
 )
 
 _INBOX = 16 * KiB
-"Bytes asked for when a header is wanted: a TLS record. What comes of file bytes with it is copied once more."
+"Bytes of answers read at once while sending: a TLS record."
 _SLICE = 0.5
 "Seconds a wait lasts at most before it looks at its deadline."
 _PILE = 1 * MiB
@@ -49,6 +49,7 @@ class Lane:
         self._limits = limits
         self._idle = limits.lane_idle
         self._progress = limits.lane_progress
+        self._header = memoryview(bytearray(HEADER.size))
         self._buffer = memoryview(bytearray(_INBOX))
         self._inbox = bytearray()
         "What has come and was not asked for yet."
@@ -128,8 +129,9 @@ class Lane:
         """The next frame's kind and the length of its payload, which is read next."""
         allowed = self._idle if idle is None else idle
         while len(self._inbox) < HEADER.size:
-            got = self._receive(self._buffer, self._progress if self._inbox else allowed)
-            self._inbox += self._buffer[:got]
+            # No more than the header: what follows is then read to where it belongs, and not copied twice.
+            got = self._receive(self._header[len(self._inbox) :], self._progress if self._inbox else allowed)
+            self._inbox += self._header[len(self._inbox) : len(self._inbox) + got]
         header = bytes(self._inbox[: HEADER.size])
         del self._inbox[: HEADER.size]
         return read_header(header)
@@ -248,6 +250,18 @@ class Lane:
         ):
             raise LinkClosed("the lane was cut") from error
         raise LinkClosed(f"the lane was cut ({error.strerror or error})") from error
+
+    def linger(self, seconds: float) -> None:
+        """We have said our last word: pass over what still comes, until the other side hangs up or so long."""
+        self._stopped = None
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._poll.poll(left * 1000):
+            try:
+                if not socket.socket.recv(self.sock, _INBOX):
+                    return
+            except BlockingIOError:
+                continue
 
     def close(self) -> None:
         self.sock.close()

@@ -91,8 +91,8 @@ def _run(sender: "Sender", growing: Growing) -> int:
 
 def _piece(sender: "Sender", growing: Growing, offset: int, hasher: blake3) -> int:
     """Send the next bytes, as many as there are, not beyond the block's end; 0 at the end of all."""
-    room = min(len(sender.buffer) - HEADER.size, BLOCK - offset % BLOCK)
-    piece = sender.buffer[: HEADER.size + room]
+    room = min(len(sender.buffer), BLOCK - offset % BLOCK)
+    piece = sender.piece[: HEADER.size + room]
     while (got := growing.read(piece[HEADER.size :], offset)) is None:
         sender.lane.say(Alive())
     if got:

@@ -27,6 +27,8 @@ from tieline.wire.lane import (
 if TYPE_CHECKING:
     from tieline.lanes.receiving import Receiver
 
+_LONG = 8 * BLOCK
+"Bytes of a file worth a thread that hashes."
 _MOST_AGAINS = 100
 "Damaged blocks of one file after which it is given up: something is wrong that sending again does not mend."
 
@@ -43,6 +45,8 @@ def receive_file(receiver: "Receiver", file: File) -> None:
         receiver.fail(number, error)
         _refuse(receiver, file, error)
         return
+    if (file.size or 0) >= _LONG:
+        staging.hash_beside()
     incoming = _Incoming(receiver, file, number, path, staging)
     try:
         incoming.run()
@@ -123,9 +127,10 @@ class _Incoming:
                 return
 
     def _data(self, size: int) -> None:
-        buffer, lane, staging = self._receiver.buffer, self._lane, self._staging
+        receiver, lane, staging = self._receiver, self._lane, self._staging
         while size:
-            piece = buffer[: min(size, len(buffer))]
+            receiver.buffer, receiver.other = receiver.other, receiver.buffer
+            piece = receiver.buffer[: min(size, len(receiver.buffer))]
             lane.read_into(piece)
             size -= len(piece)
             if self._deaf:

@@ -143,7 +143,7 @@ class _Sending:
             self._good[end] = self._hasher.copy()
 
     def _data(self, begin: int, end: int) -> None:
-        lane, buffer, update, fd = self._lane, self._sender.buffer, self._hasher.update, self._fd
+        lane, buffer, update, fd = self._lane, self._sender.piece, self._hasher.update, self._fd
         room = len(buffer) - HEADER.size
         while begin < end:
             size = min(room, end - begin)

@@ -4,6 +4,7 @@ Plain blocking code for the lane's thread. A file that changes while it is sent 
 half new; a damaged block is sent again; what the other side has already is passed over.
 """
 
+import mmap
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -86,10 +87,10 @@ class Sender:
         self._roots = roots
         self._known: Known = {}
         self._same = self._same_bytes = 0
-        self._buffer = bytearray(BATCH)
-        self._view = memoryview(self._buffer)
-        self.buffer = self._view
-        "For one piece of a longer file."
+        self._memory = memoryview(mmap.mmap(-1, mmap.PAGESIZE + BATCH))
+        self.piece = self._memory[mmap.PAGESIZE - HEADER.size :]
+        "For a header and one piece of a longer file, which begins with a page: that is copied faster."
+        self.buffer = self._memory[mmap.PAGESIZE :]
 
     def run(self) -> None:
         for number, root in enumerate(self._roots):

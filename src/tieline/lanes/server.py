@@ -22,6 +22,9 @@ from tieline.wire.lane import ALPN, PREFACE, Closing, Open, Opened
 
 log = logging.getLogger("tieline.lanes")
 
+_LINGER = 1.0
+"Seconds for the other side to read why the lane ends: closing over what it still sends would be a reset."
+
 Serve = Callable[[Lane, Identity], None]
 "Does what the caller wants of an open lane, in its thread, until the caller is done."
 
@@ -197,3 +200,4 @@ def with_farewell(lane: Lane, converse: Callable[[], None]) -> None:
 def _say(lane: Lane, closing: Closing) -> None:
     with suppress(LinkError, CallError, OSError, ValueError):
         lane.say(closing)
+        lane.linger(_LINGER)

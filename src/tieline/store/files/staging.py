@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from tieline.errors import Conflict
 from tieline.limits import KiB, MiB
+from tieline.store.files.beside import Beside
 from tieline.store.files.names import OURS, Parts, shown
 
 BLOCK = 4 * MiB
@@ -186,6 +187,7 @@ class Staging:
         self._stop = stop
         self._hasher = blake3()
         self._good = blake3()  # as it was at `verified`
+        self._beside: Beside | None = None
 
     def stop(self) -> None:
         """Somebody else goes on with this file."""
@@ -203,6 +205,7 @@ class Staging:
 
     def start(self, offset: int) -> bool:
         """Go on from here, a block's end at or before `verified`; False when it is none."""
+        self._settle()
         if offset % BLOCK or offset > self.verified:
             return False
         if offset != self.verified:
@@ -216,12 +219,22 @@ class Staging:
         return True
 
     def write(self, data: memoryview) -> None:
-        self._hasher.update(data)
+        """The next bytes. They are looked at until the next `write` or `mark` returns."""
+        if self._beside is not None:
+            self._beside.update(self._hasher, data)
+        else:
+            self._hasher.update(data)
         write_all(self.fd, data)
         self.offset += len(data)
 
+    def hash_beside(self) -> None:
+        """This is going to be long: hash it in another thread, if a core is free."""
+        if self._beside is None:
+            self._beside = Beside.take()
+
     def hole(self, size: int) -> None:
         """So many zeros, which take no room on the disk."""
+        self._settle()
         hash_zeros(self._hasher, size)
         self.offset += size
         os.ftruncate(self.fd, self.offset)
@@ -229,6 +242,7 @@ class Staging:
 
     def mark(self, offset: int, digest: bytes) -> bool:
         """Compare. When it is not right, everything behind `verified` is forgotten."""
+        self._settle()
         if offset == self.offset and self._hasher.digest() == digest:
             self._good = self._hasher.copy()
             self._now(offset)
@@ -241,10 +255,12 @@ class Staging:
 
     def digest(self) -> bytes:
         """Of all that was written so far."""
+        self._settle()
         return self._hasher.digest()
 
     def finish(self, mode: int, mtime: int | None) -> Arrived:
         """It is whole: the last mark was right. The descriptor is closed, the file lies there under `name`."""
+        self._settle()
         os.fchmod(self.fd, mode & ~self._area.mask)
         if mtime is not None:
             os.utime(self.fd, ns=(mtime, mtime))
@@ -255,6 +271,9 @@ class Staging:
         """It is `whole` (and published), has `failed` (and is removed), or was `interrupted`. Fine to call twice."""
         if self.fd < 0:
             return
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
         os.close(self.fd)
         self.fd = -1
         if state == "failed" or (state == "interrupted" and not self.resumable):
@@ -263,6 +282,10 @@ class Staging:
             self.state = state
             self.moved.notify_all()
         self._area._closed(self)
+
+    def _settle(self) -> None:
+        if self._beside is not None:
+            self._beside.wait()
 
     def _now(self, verified: int) -> None:
         with self.moved:
