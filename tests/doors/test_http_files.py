@@ -1,6 +1,7 @@
 """Files over HTTP, with real curl and wget, and with callers who want something else than a file."""
 
 import asyncio
+import gzip
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ from tests.doors.files_shop import close, open_shop, until
 from tieline.doors import http_files, http_receiving, http_sending
 from tieline.link import listener
 from tieline.login import penalties
+from tieline.transports.certificate import make_certificate
 
 BIG = os.urandom(3 << 20)
 
@@ -387,6 +389,14 @@ async def test_curl_is_told_to_go_on_only_when_its_file_is_wanted(shop, tmp_path
     assert (await shop.ask("/x", "Expect: a miracle", method="PUT", body=b"x")).status == 417
 
 
+async def test_a_file_is_put_as_it_is_and_not_unpacked(shop):
+    packed = gzip.compress(bytes(1 << 20))
+    assert (await shop.ask("/x.gz", "Content-Encoding: gzip", method="PUT", body=packed)).status == 415
+    assert (await shop.ask("/x.gz", "Content-Type: application/gzip", method="PUT", body=packed)).status == 201
+    assert (shop.root / "x.gz").read_bytes() == packed
+    assert (await shop.ask("/x.gz", "Accept-Encoding: gzip")).body == packed
+
+
 async def test_a_part_of_a_file_is_no_file(shop):
     answer = await shop.ask("/x", "Content-Range: bytes 5-9/10", method="PUT", body=b"world")
     assert answer.status == 400
@@ -513,6 +523,16 @@ async def test_a_token_is_not_taken_in_plain_text_from_another_machine(shops, mo
 
 async def test_another_host_than_ours_is_not_answered(shop):
     assert (await shop.ask("/", host="evil.example")).status == 421
+
+
+async def test_the_names_in_the_certificate_are_ours(shops, tmp_path):
+    certificate, key = make_certificate(["files.lab.example", "*.other.example"])
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+    async with shops(cert=tmp_path / "cert.pem", key=tmp_path / "key.pem") as shop:
+        assert (await shop.ask("/", host="Files.lab.example:7788")).status == 200
+        assert (await shop.ask("/", host="any.other.example")).status == 200
+        assert (await shop.ask("/", host="lab.example")).status == 421
 
 
 async def test_one_account_has_only_so_much_going_on(shop, monkeypatch):

@@ -190,6 +190,8 @@ class HttpFiles:
             path = path_of(request)
             if "Content-Range" in request.headers:  # RFC 9110, 14.5: kept whole, it would be a broken file
                 raise InvalidArgument("a part of a file cannot be put; `tieline put` goes on with what was interrupted")
+            if request.headers.get("Content-Encoding", "identity").lower() != "identity":  # it would be undone
+                raise web.HTTPUnsupportedMediaType(text="Send the file as it is, without Content-Encoding.\n")
             await self._only_if(request, identity, path)
             keep = request.headers.get("If-None-Match", "").strip() == "*"
             try:

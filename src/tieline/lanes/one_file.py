@@ -143,6 +143,9 @@ class _Sending:
             self._good[end] = self._hasher.copy()
 
     def _data(self, begin: int, end: int) -> None:
+        if not self._lane.tls:
+            self._straight(begin, end)
+            return
         lane, buffer, update, fd = self._lane, self._sender.piece, self._hasher.update, self._fd
         room = len(buffer) - HEADER.size
         while begin < end:
@@ -155,6 +158,13 @@ class _Sending:
             update(piece[HEADER.size :])
             lane.send(piece)
             begin += size
+
+    def _straight(self, begin: int, end: int) -> None:
+        """On a plain socket the kernel takes the bytes from the file. They are read besides, to be hashed: should the
+        file change between the two, the digest is wrong, and the other side asks again."""
+        hash_range(self._hasher, self._fd, begin, end - begin)
+        self._lane.send(HEADER.pack(end - begin, Kind.DATA))
+        self._lane.send_file(self._fd, begin, end - begin)
 
     def _extents(self, end: int) -> Iterator[tuple[int, int, bool]]:
         """Where there are bytes and where there is nothing, from where we are up to `end`."""
