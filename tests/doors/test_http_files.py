@@ -155,6 +155,14 @@ async def test_a_large_file_nobody_knows_is_sent_at_once_and_has_its_tag_next_ti
     assert asked.status == 304, "who asks by tag gets an answer by tag"
 
 
+async def test_a_file_of_any_date_can_be_had(shop):
+    for seconds in (10_413_792_000, -2_000_000_000, 0):
+        os.utime(shop.file("/x", b"hello"), (seconds, seconds))
+        answer = await shop.ask("/x")
+        assert (answer.status, answer.body) == (200, b"hello"), seconds
+        assert answer.headers["last-modified"].endswith("GMT")
+
+
 async def test_an_empty_file_is_a_file(shop):
     shop.file("/empty")
     answer = await shop.ask("/empty")

@@ -304,7 +304,7 @@ def disposition(name: str) -> str:
 
 def _headers(facts: Facts, tag: str, decision: Decision) -> dict[str, str]:
     headers = {
-        "Last-Modified": formatdate(facts.mtime_ns // 1_000_000_000, usegmt=True),
+        "Last-Modified": formatdate(max(0, facts.mtime_ns // 1_000_000_000), usegmt=True),
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
         "Content-Disposition": disposition(facts.name),

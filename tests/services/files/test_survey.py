@@ -46,6 +46,36 @@ async def test_files_that_went_or_changed_by_hand_are_counted_as_they_are(house:
     assert (await ada.call("files.stat", path="/stays", returns=File)).digest != ""
 
 
+async def test_a_file_from_the_far_future_is_counted_like_others(house: House) -> None:
+    for name, seconds in (("future", 10_413_792_000), ("past", -2_000_000_000), ("now", 1_795_000_000)):
+        os.utime(house.file(f"/{name}", "12345"), (seconds, seconds))
+    await house.server.files.survey.again()
+    assert await sums(house) == {"": Sums(15, 3)}
+    ada = await house.login("ada")
+    assert (await ada.call("files.stat", path="/future", returns=File)).modified > 1_795_000_000_000
+
+
+async def test_trouble_with_one_survey_is_told_and_there_is_another(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns, again = asyncio.Event(), []
+
+    async def fail() -> None:
+        again.append(1)
+        if len(again) == 3:
+            turns.set()
+        raise ZeroDivisionError
+
+    files = house.server.files
+    assert files._surveying is not None
+    files._surveying.cancel()
+    monkeypatch.setattr(module, "EVERY", 0.001)
+    monkeypatch.setattr(files.survey, "again", fail)
+    files._surveying = asyncio.create_task(files.survey.run())
+    await asyncio.wait_for(turns.wait(), 30)
+    assert "comparing the catalogue with the disk failed" in caplog.text
+
+
 async def test_what_is_put_meanwhile_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = await house.login("ada")
     house.file("/x", "by hand")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tieline.errors import TooLarge, Unavailable
+from tieline.errors import InvalidArgument, TooLarge, Unavailable
 from tieline.store.files.quota import MARGIN, Quota
 
 PLENTY = 1 << 50
@@ -80,6 +80,21 @@ def test_what_is_written_already_is_not_counted_twice_against_the_disk() -> None
     bounded.reserve("bob", 20)
     with pytest.raises(Unavailable):
         bounded.reserve("bob", 1)
+
+
+def test_nobody_makes_room_by_less_than_nothing() -> None:
+    bounded = quota(each=100)
+    with pytest.raises(InvalidArgument):
+        bounded.reserve("ada", -1)
+    reservation = bounded.reserve("ada", 100)
+    for size in (-1, -(1 << 62)):
+        with pytest.raises(InvalidArgument):
+            reservation.grow(size)
+    reservation.wrote(-50)
+    with pytest.raises(TooLarge):
+        bounded.reserve("ada", 1)
+    reservation.release()
+    assert bounded.left("ada") == 100
 
 
 def test_threads_together_never_pass_the_bound() -> None:

@@ -4,7 +4,6 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 
-from tieline.errors import Denied, NotFound, TielineError
+from tieline.errors import Denied, NotFound
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
@@ -26,7 +25,6 @@ from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Opened, Tree
 
-log = logging.getLogger("tieline.files")
 THREADS = 8
 "Disk operations at a time; the rest wait in line."
 P = ParamSpec("P")
@@ -137,7 +135,7 @@ class Files:
         self._catalogue.on_sums = self._count
         self._count(await self._catalogue.sums())
         self._empty_trash()
-        self._surveying = asyncio.create_task(self._look_around())
+        self._surveying = asyncio.create_task(self.survey.run())
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
@@ -288,12 +286,6 @@ class Files:
         self._removed = True
         if not self._closing and (self._emptying is None or self._emptying.done()):
             self._emptying = asyncio.create_task(self._empty())
-
-    async def _look_around(self) -> None:
-        try:
-            await self.survey.run()
-        except TielineError as error:  # the disk or the database; nothing depends on it
-            log.warning("comparing the catalogue with the disk failed: %s", error)
 
     async def _empty(self) -> None:
         while self._removed and not self._closing:

@@ -13,7 +13,7 @@ from concurrent.futures import Future as ThreadFuture
 import msgspec
 
 from tieline.store.database import Database
-from tieline.store.files.facts import Facts
+from tieline.store.files.facts import Facts, kept
 from tieline.store.files.names import Parts, shown
 from tieline.store.log import MessageLog
 
@@ -71,7 +71,7 @@ class SqliteCatalogue(Database):
 
     def record(self, entries: Sequence[Entry]) -> asyncio.Future[None]:
         """Keep these, instead of what was known of their paths; done when it is on disk."""
-        rows = [(e.path, e.size, e.mtime_ns, e.inode, e.digest, e.by, e.at) for e in entries]
+        rows = [_row(entry) for entry in entries]
         return self._sum_up(lambda db: db.executemany(_RECORD, rows))
 
     def record_from_thread(self, entries: Sequence[Entry]) -> ThreadFuture[None]:
@@ -87,9 +87,8 @@ class SqliteCatalogue(Database):
 
         def work(db: sqlite3.Connection) -> None:
             found = db.execute("SELECT account, at FROM files WHERE path = ?", (entry.path,)).fetchone()
-            by, at = found or (entry.by, entry.at)
-            row = (entry.path, entry.size, entry.mtime_ns, entry.inode, entry.digest, by, at)
-            db.execute(_RECORD, row)
+            row = _row(entry)
+            db.execute(_RECORD, (*row[:5], *(found or row[5:])))
 
         return self._sum_up(work)
 
@@ -120,7 +119,7 @@ class SqliteCatalogue(Database):
     def notice(self, entries: Sequence[Entry], before: int) -> asyncio.Future[None]:
         """These are on the disk, and not as they were known, or not known at all. Whose they are stays. What was
         recorded after `before` (unix milliseconds) is left as it is."""
-        rows = [(e.path, e.size, e.mtime_ns, e.inode, None, e.by, e.at, before) for e in entries]
+        rows = [(*_row(msgspec.structs.replace(entry, digest=None)), before) for entry in entries]
         return self._sum_up(lambda db: db.executemany(_NOTICE, rows))
 
     def gone(self, paths: Sequence[str], before: int) -> asyncio.Future[None]:
@@ -175,6 +174,10 @@ def _below(path: str) -> dict[str, str | int]:
 
 def _sums(db: sqlite3.Connection) -> dict[str, Sums]:
     return {account: Sums(size, files) for account, size, files in db.execute("SELECT * FROM file_sums")}
+
+
+def _row(entry: Entry) -> tuple[str, int, int, int, bytes | None, str, int]:
+    return (entry.path, entry.size, *kept(entry.mtime_ns, entry.inode), entry.digest, entry.by, entry.at)
 
 
 def _entry(path: str, size: int, mtime: int, inode: int, digest: str | None, by: str, at: int) -> Entry:

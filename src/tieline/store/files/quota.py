@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tieline.errors import TooLarge, Unavailable
+from tieline.errors import InvalidArgument, TooLarge, Unavailable
 from tieline.limits import MiB
 
 MARGIN = 64 * MiB
@@ -91,6 +91,8 @@ class Quota:
     # -- for reservations ----------------------------------------------------------------------------------------
 
     def _grow(self, reservation: Reservation, size: int) -> None:
+        if size < 0:
+            raise InvalidArgument(f"a file cannot have {size:,} bytes")
         free = self._free()
         with self._lock:
             for (bound, taken), whose in zip(self._bounds(reservation.account), ("you", "everybody"), strict=True):
@@ -111,7 +113,7 @@ class Quota:
 
     def _wrote(self, reservation: Reservation, size: int) -> None:
         with self._lock:
-            size = min(size, reservation.size - reservation.written)
+            size = max(0, min(size, reservation.size - reservation.written))
             reservation.written += size
             self._unwritten -= size
 
