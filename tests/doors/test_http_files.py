@@ -521,6 +521,23 @@ async def test_what_is_going_on_stops_when_the_token_ends(shop, monkeypatch, way
     assert shop.names() == ["people", "rooms", "x"]
 
 
+@pytest.mark.parametrize("way", ["token", "scopes"])
+async def test_what_came_whole_is_not_stored_for_a_token_that_ended_meanwhile(shop, way):
+    reader, writer = await shop.connect()
+    writer.write(shop.request("/files/x", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello\r\n")
+    await shop.begun()
+    if way == "token":
+        await shop.server.tokens.revoke("ada", "test")
+    else:
+        await shop.server.accounts.allow("ada", ["chat", "files.read"])
+    writer.write(b"0\r\n\r\n")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 401 "), answer
+    await close(writer)
+    await shop.settled()
+    assert shop.names() == ["people", "rooms"]
+
+
 async def test_a_token_is_not_taken_in_plain_text_from_another_machine(shops, monkeypatch):
     async with shops(allow_plain=True) as shop:
         monkeypatch.setattr(listener, "is_loopback", lambda host: False)

@@ -30,6 +30,7 @@ from tieline.errors import (
     Denied,
     InvalidArgument,
     LoginError,
+    LoginFailed,
     NotFound,
     Overloaded,
     TooLarge,
@@ -209,7 +210,10 @@ class HttpFiles:
         upload = await self._uploads.begin(identity, path, request.content_length, keep=keep)
         try:
             await receive(request, upload.write, allowed=self._still(request, identity))
-            await self._only_if(request, identity, path)  # again: it took its time
+            # It took its time: the token and the file that is there are looked at again, right before it counts.
+            if not await self._tokens.still(_token(request), identity):
+                raise LoginFailed("the token ended while the file came, and nothing of it was stored")
+            await self._only_if(request, identity, path)
             return await upload.finish()
         finally:
             await upload.close()
