@@ -18,7 +18,7 @@ from tieline.store.files import facts, names
 from tieline.store.files.beneath import FILE, FOLDER, Resolver, best, is_file
 from tieline.store.files.clashes import Clashes, NoClashes
 from tieline.store.files.facts import Facts
-from tieline.store.files.folder import Folder
+from tieline.store.files.folder import Folder, check_same
 from tieline.store.files.listing import Listing, Page
 from tieline.store.files.names import Parts, shown
 from tieline.store.files.rename import rename, rename_new
@@ -162,16 +162,19 @@ class Tree:
             folder.make(parts[-1])
             folder.sync()
 
-    def remove(self, parts: Parts, *, whole: bool = False) -> Facts:
+    def remove(self, parts: Parts, *, whole: bool = False, expected: Facts | None = None) -> Facts:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all that is in it.
 
-        A whole folder is gone from sight at once; deleting it is `empty_trash()`. Returns what was removed.
+        A whole folder is gone from sight at once; deleting it is `empty_trash()`. Returns what was removed. Raises
+        Conflict when that would be another file than the one `expected`.
         """
         if not parts:
             raise InvalidArgument("/ cannot be removed, only what is in it")
         with self.folder(parts[:-1]) as folder, telling(parts):
             with self._lock:
                 there = facts.look(folder.fd, parts)
+                if expected is not None:
+                    check_same(there, expected, parts)
                 if there.kind != "folder":
                     os.unlink(parts[-1], dir_fd=folder.fd)
                 elif whole and self._trash is not None:
