@@ -295,6 +295,28 @@ async def test_put_only_over_what_was_seen(shop):
     assert (shop.root / "x").read_bytes() == b"two"
 
 
+async def test_of_two_who_change_what_both_have_seen_one_is_told(shop):
+    tag = (await shop.ask("/x", method="PUT", body=b"0")).headers["etag"]
+    for turn in range(10):
+        bodies = [f"{turn} {who}".encode() for who in range(3)]
+        answers = await asyncio.gather(*(shop.ask("/x", f"If-Match: {tag}", method="PUT", body=b) for b in bodies))
+        assert sorted(answer.status for answer in answers) == [204, 412, 412]
+        (won,) = [answer for answer in answers if answer.status == 204]
+        tag = won.headers["etag"]
+        assert (await shop.ask("/x")).headers["etag"] == tag
+    answers = await asyncio.gather(
+        *(shop.ask("/x", f"If-Match: {tag}", method=method, body=b"new") for method in ("PUT", "DELETE"))
+    )
+    assert sorted(answer.status // 100 for answer in answers) == [2, 4], [answer.status for answer in answers]
+
+
+async def test_a_condition_on_what_is_not_there_fails(shop):
+    for method in ("PUT", "DELETE"):
+        for tag in ("*", '"x"'):
+            assert (await shop.ask("/nothing", f"If-Match: {tag}", method=method)).status == 412
+    assert shop.names() == ["people", "rooms"]
+
+
 async def test_into_somebodys_letter_box_and_not_out_of_it(shop):
     await shop.token_of("bob")
     assert (await shop.ask("/people/bob/note", method="PUT", body=b"hi")).status == 201

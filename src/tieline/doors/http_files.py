@@ -98,7 +98,7 @@ class Files(Protocol):
 
     async def list(self, identity: Identity, path: str, after: str = "", limit: int = 1000) -> Any: ...
 
-    async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Any: ...
+    async def remove(self, identity: Identity, path: str, *, whole: bool = False, expected: Any = None) -> Any: ...
 
 
 class Uploads(Protocol):
@@ -193,14 +193,10 @@ class HttpFiles:
                 raise InvalidArgument("a part of a file cannot be put; `tieline put` goes on with what was interrupted")
             if request.headers.get("Content-Encoding", "identity").lower() != "identity":  # it would be undone
                 raise web.HTTPUnsupportedMediaType(text="Send the file as it is, without Content-Encoding.\n")
-            await self._only_if(request, identity, path)
+            await self._seen(request, identity, path)
             keep = request.headers.get("If-None-Match", "").strip() == "*"
-            try:
+            with _precondition(keep):
                 stored = await self._take(request, identity, path, keep)
-            except Conflict as error:
-                if keep:  # RFC 9110, 13.1.2
-                    raise web.HTTPPreconditionFailed(text=f"{safe_text(str(error))}\n") from error
-                raise
             headers = {"ETag": f'"{stored.digest.hex()}"'}
             if stored.note:
                 return web.Response(status=200, headers=headers, text=f"{safe_text(stored.note)}\n")
@@ -213,8 +209,7 @@ class HttpFiles:
             # It took its time: the token and the file that is there are looked at again, right before it counts.
             if not await self._tokens.still(_token(request), identity):
                 raise LoginFailed("the token ended while the file came, and nothing of it was stored")
-            await self._only_if(request, identity, path)
-            return await upload.finish()
+            return await upload.finish(await self._seen(request, identity, path))
         finally:
             await upload.close()
 
@@ -222,8 +217,9 @@ class HttpFiles:
         async with self._caller(request) as identity:
             whole = request.query.get("recursive", "") in ("1", "true")
             path = path_of(request)
-            await self._only_if(request, identity, path)
-            await self._files.remove(identity, path, whole=whole)
+            seen = await self._seen(request, identity, path)
+            with _precondition():
+                await self._files.remove(identity, path, whole=whole, expected=seen)
             return web.Response(status=204)
 
     # -- who is calling, and what may be wrong -------------------------------------------------------------------
@@ -252,17 +248,22 @@ class HttpFiles:
             raise _unknown("Say who you are: Authorization: Bearer TOKEN (`tieline token` makes one).")
         return await self._tokens.verify(token, opening.host)
 
-    async def _only_if(self, request: web.Request, identity: Identity, path: str) -> None:
-        """If-Match of a change: it is made to just the file the caller has seen."""
+    async def _seen(self, request: web.Request, identity: Identity, path: str) -> Facts | None:
+        """If-Match of a change: the facts of the very file the caller has seen, None when any will do."""
         if "If-Match" not in request.headers:
-            return
-        reading = await self._files.open(identity, path)
+            return None
+        try:
+            reading = await self._files.open(identity, path)
+        except NotFound:
+            raise web.HTTPPreconditionFailed(text="There is no such file.\n") from None
         try:
             tag = f'"{(await self._files.digest(reading)).hex()}"'
+            if decide(request.method, request.headers, 0, tag, 0).status == 412:
+                raise web.HTTPPreconditionFailed(text="The file is another one now.\n")
+            facts: Facts = reading.facts
+            return facts
         finally:
             os.close(reading.fd)
-        if decide(request.method, request.headers, 0, tag, 0).status == 412:
-            raise web.HTTPPreconditionFailed(text="The file is another one now.\n")
 
     def _still(self, request: web.Request, identity: Identity) -> Callable[[], Awaitable[bool]]:
         """Asks for the token anew now and then."""
@@ -320,6 +321,17 @@ def _headers(facts: Facts, tag: str, decision: Decision) -> dict[str, str]:
     if decision.status == 416:
         headers["Content-Range"] = f"bytes */{facts.size}"
     return headers
+
+
+@contextmanager
+def _precondition(new: bool = False) -> Iterator[None]:
+    """What stands in the way is a failed condition when the caller set one (RFC 9110, 13.1.1 and 13.1.2)."""
+    try:
+        yield
+    except Conflict as error:
+        if new or (isinstance(error.data, dict) and error.data.get("changed")):
+            raise web.HTTPPreconditionFailed(text=f"{safe_text(str(error))}\n") from error
+        raise
 
 
 @contextmanager

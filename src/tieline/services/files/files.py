@@ -234,12 +234,15 @@ class Files:
         await self._make_space(parts)
         await self.run(self.tree.make, parts, parents=parents)
 
-    async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Kind:
-        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was."""
+    async def remove(
+        self, identity: Identity, path: str, *, whole: bool = False, expected: Facts | None = None
+    ) -> Kind:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was. Raises
+        Conflict when that would be another file than the one `expected`."""
         parts = await self.spaces.admit(identity, path, "remove")
         if path.endswith("/"):
             await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
-        removed = await self.run(self.tree.remove, parts, whole=whole)
+        removed = await self.run(self.tree.remove, parts, whole=whole, expected=expected)
         if removed.kind in ("file", "folder"):
             await self._catalogue.forget(parts)
         if removed.kind == "folder" and whole:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from tieline.errors import CallError, Denied, ProtocolError
+from tieline.errors import CallError, Denied, ProtocolError, Unavailable
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following
 from tieline.lanes.receiving import Receiver
@@ -66,12 +66,19 @@ class Transfers:
     def publisher(self, done: Callable[[], None] = lambda: None) -> Publisher:
         """For files put here by whatever way; `done` is called when a group of them is known to the catalogue."""
 
-        def record(parcels: Sequence[Parcel]) -> None:
+        def record(parcels: Sequence[Parcel]) -> Callable[[], None]:
             at = int(time.time() * 1000)
-            entries = [_entry(parcel, at) for parcel in parcels]
-            if entries:
-                self._catalogue.record_from_thread(entries).result(_RECORDING)
-            done()
+            known = self._catalogue.record_from_thread([_entry(parcel, at) for parcel in parcels]) if parcels else None
+
+            def wait() -> None:
+                if known is not None:
+                    try:
+                        known.result(_RECORDING)
+                    except TimeoutError:
+                        raise Unavailable("the server is too busy to note what was put; try again") from None
+                done()
+
+            return wait
 
         return Publisher(self.files.tree, self.area, record=record)
 
