@@ -179,13 +179,13 @@ async def test_who_may_not_write_puts_nothing(house: House, stack: AsyncExitStac
 async def test_a_letter_box_takes_new_files_and_gives_nothing(house: House, stack: AsyncExitStack) -> None:
     ada, bob = await house.login(stack, "ada"), await house.login(stack, "bob")
     (house.folder / "x").write_bytes(b"for bob")
-    assert (await ada.files.put(house.folder / "x", "/people/bob/")).failed == []
+    assert (await ada.files.put(house.folder / "x", "/people/bob/inbox/ada/")).failed == []
     (house.folder / "x").write_bytes(b"something else")
-    again = await ada.files.put(house.folder / "x", "/people/bob/")
+    again = await ada.files.put(house.folder / "x", "/people/bob/inbox/ada/")
     assert "there already" in again.failed[0].reason
-    got = await ada.files.get("/people/bob/x", house.folder / "back")
+    got = await ada.files.get("/people/bob/inbox/ada/x", house.folder / "back")
     assert got.failed
-    await bob.files.get("/people/bob/x", house.folder / "back")
+    await bob.files.get("/people/bob/inbox/ada/x", house.folder / "back")
     assert (house.folder / "back").read_bytes() == b"for bob"
 
 

@@ -25,7 +25,7 @@ async def test_any_date_a_disk_keeps_can_be_kept(tree: Tree, root: Path, store: 
     ):
         await store.record([entry])
         assert (await store.known(["/x"]))["/x"].holds(found)
-        await store.learn(entry)
+        await store.learn(entry, 1 << 60)
         await store.notice([entry], 1 << 60)
 
 

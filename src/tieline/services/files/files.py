@@ -5,8 +5,9 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -86,6 +87,8 @@ class Reading(msgspec.Struct, frozen=True):
     parts: Parts
     opened: Opened
     digest: bytes | None
+    since: int
+    "When it was opened, in unix milliseconds."
 
     @property
     def fd(self) -> int:
@@ -103,9 +106,9 @@ class Catalogue(DigestCatalogue, SurveyCatalogue, Protocol):
 
     async def sums(self) -> dict[str, Sums]: ...
 
-    def forget(self, parts: Parts) -> asyncio.Future[None]: ...
+    def forget_from_thread(self, parts: Parts) -> Future[None]: ...
 
-    def moved(self, source: Parts, target: Parts) -> asyncio.Future[None]: ...
+    def moved_from_thread(self, source: Parts, target: Parts) -> Future[None]: ...
 
 
 class Files:
@@ -184,6 +187,7 @@ class Files:
     async def open(self, identity: Identity, path: str) -> Reading:
         """A file, for reading; close its `fd`. Raises Conflict for a folder."""
         parts = await self.spaces.admit(identity, path, "read")
+        since = int(time.time() * 1000)
         work = asyncio.get_running_loop().run_in_executor(self._threads, self.tree.open, parts)
         try:
             opened = await asyncio.shield(work)
@@ -196,16 +200,16 @@ class Files:
             os.close(opened.fd)
             raise
         digest = known.digest if known is not None and known.holds(opened.facts) else None
-        return Reading(shown(parts), parts, opened, digest)
+        return Reading(shown(parts), parts, opened, digest, since)
 
     async def digest(self, reading: Reading) -> bytes:
         """The digest of an open file, found by reading it when nobody knows it yet."""
-        return reading.digest or await self._digests.of(reading.parts, reading.opened)
+        return reading.digest or await self._digests.of(reading.parts, reading.opened, reading.since)
 
     def find_digest(self, reading: Reading) -> None:
         """The same for whoever asks next time."""
         if reading.digest is None:
-            self._digests.begin(reading.parts, reading.opened)
+            self._digests.begin(reading.parts, reading.opened, reading.since)
 
     async def usage(self, identity: Identity) -> Usage:
         """What the caller's files take, and all files, and the disk."""
@@ -231,7 +235,7 @@ class Files:
     async def make(self, identity: Identity, path: str, *, parents: bool = False) -> None:
         """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
         parts = await self.spaces.admit(identity, path, "write")
-        await self._make_space(parts)
+        await self._make_space(identity, parts)
         await self.run(self.tree.make, parts, parents=parents)
 
     async def remove(
@@ -242,23 +246,32 @@ class Files:
         parts = await self.spaces.admit(identity, path, "remove")
         if path.endswith("/"):
             await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
-        removed = await self.run(self.tree.remove, parts, whole=whole, expected=expected)
-        if removed.kind in ("file", "folder"):
-            await self._catalogue.forget(parts)
-        if removed.kind == "folder" and whole:
+
+        def remove() -> tuple[Kind, Future[None]]:
+            with self.tree.in_order:
+                removed = self.tree.remove(parts, whole=whole, expected=expected)
+                return removed.kind, self._catalogue.forget_from_thread(parts)
+
+        kind, forgotten = await self.run(remove)
+        await asyncio.wrap_future(forgotten)
+        if kind == "folder" and whole:
             self._empty_trash()
-        return removed.kind
+        return kind
 
     async def move(self, identity: Identity, source: str, target: str, *, replace: bool = False) -> str:
         """Rename; a `target` that is a folder, or ends in a slash, is where it goes under its old name. Returns its new
         path. Moving between spaces takes the right to remove there and to write here."""
         old = await self.spaces.admit(identity, source, "remove")
         new = await self._target(identity, old, target)
-        await self._make_space(new)
+        await self._make_space(identity, new)
         replace = replace and not self.spaces.new_only(identity, new)
-        moved = await self.run(self.tree.move, old, new, replace=replace)
-        if moved.kind in ("file", "folder"):
-            await self._catalogue.moved(old, new)
+
+        def move() -> Future[None]:
+            with self.tree.in_order:
+                self.tree.move(old, new, replace=replace)
+                return self._catalogue.moved_from_thread(old, new)
+
+        await asyncio.wrap_future(await self.run(move))
         return shown(new)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -274,10 +287,11 @@ class Files:
         target = (*parts, source[-1]) if within else parts
         return await self.spaces.admit(identity, shown(target), "write")
 
-    async def _make_space(self, parts: Parts) -> None:
-        """The folder of a room or person comes to be with the first that is put into it."""
-        if len(parts) > 2 and _is_space(parts[:2]):
-            await self.run(self.tree.make, parts[:2], parents=True)
+    async def _make_space(self, identity: Identity, parts: Parts) -> None:
+        """The folder of a room or person, and a letter box in it, comes to be with the first that is put into it."""
+        space = parts[:4] if self.spaces.new_only(identity, parts) else parts[:2]
+        if len(parts) > len(space) and _is_space(parts[:2]):
+            await self.run(self.tree.make, space, parents=True)
 
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}

@@ -57,6 +57,11 @@ _RECORD = """
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest,
     account = excluded.account, at = excluded.at
 """
+_LEARN = """
+    INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest
+    WHERE files.at < ? OR (size, mtime, inode) = (excluded.size, excluded.mtime, excluded.inode)
+"""
 _NOTICE = """
     INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = NULL WHERE files.at < ?
@@ -76,21 +81,15 @@ class SqliteCatalogue(Database):
 
     def record_from_thread(self, entries: Sequence[Entry]) -> ThreadFuture[None]:
         """The same, for threads: `.result(timeout)` waits."""
+        return self._from_thread(lambda: self.record(entries))
 
-        async def record() -> None:
-            await self.record(entries)
+    def learn(self, entry: Entry, before: int) -> asyncio.Future[None]:
+        """Keep a digest found by reading a file that was opened at `before` (unix milliseconds); whose it is stays.
 
-        return asyncio.run_coroutine_threadsafe(record(), self._loop)
-
-    def learn(self, entry: Entry) -> asyncio.Future[None]:
-        """Keep a digest that was found by reading; whose file it is stays, unless nobody knew of it."""
-
-        def work(db: sqlite3.Connection) -> None:
-            found = db.execute("SELECT account, at FROM files WHERE path = ?", (entry.path,)).fetchone()
-            row = _row(entry)
-            db.execute(_RECORD, (*row[:5], *(found or row[5:])))
-
-        return self._sum_up(work)
+        What was recorded of another file since then is left as it is.
+        """
+        row = _row(entry)
+        return self._sum_up(lambda db: db.execute(_LEARN, (*row, before)))
 
     async def known(self, paths: Iterable[str]) -> dict[str, Entry]:
         """What is known of these, by path; ask `Entry.holds` before believing it."""
@@ -116,6 +115,14 @@ class SqliteCatalogue(Database):
 
         return self._sum_up(work)
 
+    def forget_from_thread(self, parts: Parts) -> ThreadFuture[None]:
+        """`forget` for threads; heard in the order of such calls, those of `record_from_thread` among them."""
+        return self._from_thread(lambda: self.forget(parts))
+
+    def moved_from_thread(self, source: Parts, target: Parts) -> ThreadFuture[None]:
+        """`moved` likewise."""
+        return self._from_thread(lambda: self.moved(source, target))
+
     def notice(self, entries: Sequence[Entry], before: int) -> asyncio.Future[None]:
         """These are on the disk, and not as they were known, or not known at all. Whose they are stays. What was
         recorded after `before` (unix milliseconds) is left as it is."""
@@ -140,6 +147,12 @@ class SqliteCatalogue(Database):
     async def sums(self) -> dict[str, Sums]:
         """What the files of each account take; those that came by hand count for `BY_HAND`."""
         return await self._read(_sums)
+
+    def _from_thread(self, begin: Callable[[], asyncio.Future[None]]) -> ThreadFuture[None]:
+        async def begun() -> None:
+            await begin()
+
+        return asyncio.run_coroutine_threadsafe(begun(), self._loop)
 
     def _sum_up(self, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[None]:
         """Do it, and tell `on_sums` what the accounts have afterwards."""

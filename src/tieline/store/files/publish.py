@@ -79,7 +79,7 @@ class Publisher:
     def _put_in_place(self, parcels: Sequence[Parcel], answers: list[Published], together: bool) -> None:
         """Names first, then what is known of them; of two groups that share a name the later is later in both."""
         with ExitStack() as folders:
-            with self._area.in_order:
+            with self._tree.in_order:
                 for place, run in groupby(range(len(parcels)), lambda at: (parcels[at].path[:-1], parcels[at].replace)):
                     self._into(place[0], [*run], parcels, answers, folders if self._durable and not together else None)
                 known = self._tell(parcels, answers)

@@ -60,8 +60,6 @@ class StagingArea:
         os.umask(self.mask)
         self._lock = threading.Lock()
         self._let_go = threading.Condition(self._lock)
-        self.in_order = threading.Lock()
-        "Around giving files their names and telling the catalogue: the last to do the one is the last in the other."
         self._open: dict[str, Staging] = {}
         self._incoming: dict[Parts, list[Staging]] = {}
 

@@ -54,6 +54,8 @@ class Tree:
         self._limits = limits
         self._lock = threading.Lock()
         "Around every change of names: what was looked at still holds when it is acted on."
+        self.in_order = threading.Lock()
+        "For whoever changes names and then says so elsewhere: of two changes the later is told later."
         self._clashes = Clashes(limits) if shared else NoClashes(limits)
         self._listing = Listing(limits)
         root.mkdir(mode=0o700 if shared else 0o777, parents=True, exist_ok=True)
