@@ -156,11 +156,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     folder_entries: int = 200_000
     "Entries one folder takes; their names are held in memory while files are put into it, to find clashes."
 
-    lanes: int = 64
+    lanes: int = 128
     "Lanes (connections for files) served at once, a thread each; one more is `overloaded`."
 
     lanes_per_account: int = 16
     "The same for one account, so that nobody takes them all."
+
+    lane_seen: int = 500_000
+    "Files a side of a lane says it has already, and the other remembers, to pass over them; some 200 bytes each."
+
+    lane_wait: float = 10.0
+    "Seconds. A lane that waits for its next transfer is cut after so long, so that others can have one."
+
+    lane_queue: float = 600.0
+    "Seconds. How long a client tries to get a lane from a server that serves no more at the moment."
+
+    staged: int = 64 * 1024 * MiB
+    "Bytes. Interrupted uploads kept for one account; beyond it the oldest give way."
 
     lane_token: float = 30.0
     "Seconds. A token for a lane is good once, for so long."

@@ -78,6 +78,7 @@ class Files:
         local = [Path(path) for path in _several(paths)]
         into = await self._is_into(dest, len(local), inside)
         targets = [_joined(dest, _name_of(path)) if into else dest for path in local]
+        _all_different(targets)
         tally = Tally(lambda root, path: _shown(str(local[root]), path), self._reporting(progress))
         if progress is not None:
             await asyncio.to_thread(_count_up, local, tally)
@@ -106,11 +107,14 @@ class Files:
         on their way to the server. Raises NotFound for a pattern that fits nothing.
         """
         remote = await self.matching([paths] if isinstance(paths, str) else paths)
+        report = self._reporting(progress)
         where, into = _local_folder(dest, len(remote), inside)
         targets: list[Parts] = [(_last(path),) if into else (Path(dest).name,) for path in remote]
         if inside is False and Path(dest).is_dir():
             where, targets = Path(dest), [() for _ in remote]
-        tally = Tally(lambda root, path: _shown(remote[root], path), self._reporting(progress))
+        if any(targets):
+            _all_different(["/".join(target) for target in targets])
+        tally = Tally(lambda root, path: _shown(remote[root] if 0 <= root < len(remote) else "?", path), report)
         destination = await asyncio.to_thread(
             LocalDestination, where, targets, server=self._client.address.where, keep=keep, limits=self._client.limits
         )
@@ -251,6 +255,16 @@ def _last(path: str) -> str:
     if not parts:
         raise InvalidArgument("/ has no name to be known by here; say which folders of it, or use sync")
     return parts[-1]
+
+
+def _all_different(targets: Sequence[str]) -> None:
+    """Two things of one name would replace one another."""
+    seen: set[str] = set()
+    for target in targets:
+        key = names.key(target.rstrip("/"))
+        if key in seen:
+            raise Conflict(f"two of these would both be {target}; put them into different folders")
+        seen.add(key)
 
 
 def _shown(root: str, path: Parts) -> str:

@@ -5,7 +5,7 @@ calls it; the same code as the server's own keeps it whole.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tieline.errors import InvalidArgument
@@ -59,8 +59,8 @@ class LocalDestination:
         self._limits = limits
         self._tree = Tree(where, shared=False, limits=limits)
         try:
-            self.area = StagingArea(self._tree.fd)
-            self.area.sweep(limits.staging_age, alone=False)
+            self.area = StagingArea(self._tree.fd, keep_for=limits.staging_age)
+            self.area.sweep(alone=False)
         except BaseException:
             self._tree.close()
             raise
@@ -70,9 +70,10 @@ class LocalDestination:
         self.area.close()
         self._tree.close()
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> Iterator[Seen]:
         """What is there of each root."""
-        return [one for root, target in enumerate(self._targets) for one in seen_below(self._tree, root, target)]
+        for root, target in enumerate(self._targets):
+            yield from seen_below(self._tree, root, target)
 
     def path(self, root: int, path: Sequence[str]) -> Parts:
         if not 0 <= root < len(self._targets):

@@ -14,6 +14,7 @@ from tieline.limits import Limits
 from tieline.store.files.staging import hash_zeros
 from tieline.wire.lane import (
     BATCH,
+    BLOCK,
     DAMAGED,
     HOLE,
     Again,
@@ -146,12 +147,14 @@ class RemoteFile:
         while True:
             kind, size = lane.header()
             if kind is Kind.DATA:
+                _within_block(len(block) + size)
                 piece = lane.exactly(size) if size <= BATCH else _long(lane, size)
                 if not deaf:
                     hasher.update(piece)
                     block += piece
             elif kind is Kind.HOLE:
                 (size,) = HOLE.unpack(lane.exactly(HOLE.size))
+                _within_block(len(block) + size)
                 if not deaf:
                     hash_zeros(hasher, size)
                     block += bytes(size)
@@ -199,6 +202,11 @@ class RemoteFile:
             raise CallError("nobody reads any more")
         self._given = offset
         self._loop.call_soon_threadsafe(self._blocks.put_nowait, data)
+
+
+def _within_block(size: int) -> None:
+    if size > BLOCK:
+        raise ProtocolError(f"{size:,} bytes of a file without a mark")
 
 
 def _long(lane: Lane, size: int) -> bytes:

@@ -75,6 +75,11 @@ class Lane:
         except OSError:
             pass
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended from outside."""
+        return self._stopped is not None
+
     # -- out -----------------------------------------------------------------------------------------------------
 
     def say(self, message: Message) -> None:
@@ -84,7 +89,7 @@ class Lane:
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of it, taking in meanwhile what comes when it has to wait."""
         view = memoryview(data)
-        deadline = 0.0
+        deadline = 0.0  # one for all of it: who reads a byte now and then holds nobody up
         while view:
             try:
                 sent = self.sock.send(view)
@@ -95,7 +100,6 @@ class Lane:
             else:
                 self.bytes_out += sent
                 view = view[sent:]
-                deadline = 0.0
 
     def send_file(self, descriptor: int, offset: int, size: int) -> None:
         """Bytes of a file, from the kernel straight to a plain socket. A file that has become shorter is LinkClosed."""
@@ -172,7 +176,7 @@ class Lane:
         if done:
             view[:done] = self._inbox[:done]
             del self._inbox[:done]
-        read = self._read
+        read, deadline = self._read, 0.0
         while done < size:
             try:  # a TLS record is no longer than 16 KiB, so this goes round often
                 while done < size and (got := read(size - done, view[done:])):
@@ -181,7 +185,8 @@ class Lane:
             except OSError:
                 pass  # `_receive` meets it again, or waits
             if done < size:
-                done += self._receive(view[done:], self._progress)
+                deadline = deadline or time.monotonic() + self._progress
+                done += self._receive(view[done:], self._progress, deadline)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -192,8 +197,7 @@ class Lane:
             return cast(Callable[[int, memoryview], int], sock.read)  # one Python frame less than recv_into
         return lambda size, view: sock.recv_into(view, size)
 
-    def _receive(self, view: memoryview, allowed: float) -> int:
-        deadline = 0.0
+    def _receive(self, view: memoryview, allowed: float, deadline: float = 0.0) -> int:
         while True:
             try:
                 got = self.sock.recv_into(view)
@@ -213,8 +217,8 @@ class Lane:
         deadline = self._deadline(deadline, self._progress, "the other side takes nothing more")
         piled = len(self._inbox) >= _PILE
         for _, event in (self._poll_out if piled else self._poll_both).poll(_SLICE * 1000):
-            if event & select.POLLIN and self._take_in():
-                return 0.0
+            if event & select.POLLIN:
+                self._take_in()
         return deadline
 
     def _take_in(self) -> int:

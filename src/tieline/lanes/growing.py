@@ -235,7 +235,7 @@ class Following:
         self._area = area
         self._staging = staging
         self._clock = clock
-        self._fd = os.dup(staging.fd)
+        self._fd = staging.reopen()
         self._lost: float | None = None
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tieline.errors import CallError, LinkError, ProtocolError
+from tieline.errors import CallError, Denied, LinkError, ProtocolError
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel
 from tieline.store.files.staging import Staging
@@ -11,6 +11,7 @@ from tieline.wire.lane import (
     BLOCK,
     DAMAGED,
     HOLE,
+    TEXT,
     Again,
     Broken,
     Done,
@@ -51,7 +52,9 @@ def receive_file(receiver: "Receiver", file: File) -> None:
     try:
         incoming.run()
     except BaseException as error:
-        staging.close("interrupted" if isinstance(error, LinkError) else "failed")
+        # Whatever ends the lane interrupts the file, also a goodbye of ours; what is kept is nobody's who was cast out.
+        ended = isinstance(error, LinkError) or (receiver.lane.stopped and not isinstance(error, Denied))
+        staging.close("interrupted" if ended else "failed")
         raise
 
 
@@ -73,7 +76,7 @@ def _refuse(receiver: "Receiver", file: File, error: CallError) -> None:
     """Say so, and pass over what comes of it all the same."""
     lane = receiver.lane
     if file.source:
-        lane.say(No(error.code, str(error)[:1000]))
+        lane.say(No(error.code, str(error)[:TEXT]))
     while True:
         kind, size = lane.header()
         if kind is Kind.MESSAGE:
@@ -107,6 +110,7 @@ class _Incoming:
         "What comes does not count: until `From`, or, when it has failed, to its end."
         self._failed: CallError | Failure | None = None
         self._agains = 0
+        self._since_mark = 0
         self._room = file.size or 0
         "Bytes there is room for."
 
@@ -128,6 +132,7 @@ class _Incoming:
 
     def _data(self, size: int) -> None:
         receiver, lane, staging = self._receiver, self._lane, self._staging
+        self._within_block(size)
         while size:
             receiver.buffer, receiver.other = receiver.other, receiver.buffer
             piece = receiver.buffer[: min(size, len(receiver.buffer))]
@@ -156,17 +161,27 @@ class _Incoming:
 
     def _hole(self) -> None:
         (size,) = HOLE.unpack(self._lane.exactly(HOLE.size))
+        self._within_block(size)
         if self._deaf:
             return
-        if size > 1 << 40:
-            raise ProtocolError(f"a hole of {size:,} bytes")
         try:
+            self._make_room(self._staging.offset + size)
             self._staging.hole(size)
         except OSError as error:
             self._fail(told(error, self._path))
-        self._receiver.hearer.moved(size)
+        except CallError as error:
+            self._fail(error)
+        else:
+            self._receiver.hearer.moved(size)
+
+    def _within_block(self, size: int) -> None:
+        """A mark is due at each block's end, so nothing goes beyond it."""
+        self._since_mark += size
+        if self._since_mark > BLOCK:
+            raise ProtocolError(f"{self._since_mark:,} bytes of a file without a mark")
 
     def _mark(self, offset: int, digest: bytes) -> None:
+        self._since_mark = 0
         if self._deaf:
             return
         before = self._staging.offset
@@ -198,8 +213,12 @@ class _Incoming:
                 raise ProtocolError(f"{type(other).__name__} within a file")
 
     def _from(self, offset: int) -> None:
+        self._since_mark = 0
         if self._failed is not None:
             return
+        # Going back further than asked costs reading it all again: at the beginning only.
+        if not self._deaf or (self._agains and offset != self._staging.verified):
+            raise ProtocolError(f"from {offset}, which was not asked for")
         before = self._staging.offset
         if not self._staging.start(offset):
             raise ProtocolError(f"from {offset}, which is not here")
@@ -227,14 +246,14 @@ class _Incoming:
         self._receiver.add(self._number, Parcel(arrived, self._path, to.by, to.replaces(self._path), staging))
 
     def _broken(self, code: str, message: str) -> None:
-        self._give_up(self._failed or Failure(self._number, code or "broken", message[:1000]))
+        self._give_up(self._failed or Failure(self._number, code or "broken", message[:TEXT]))
 
     def _fail(self, error: CallError | Failure) -> None:
         self._failed = self._failed or error
         self._deaf = True
         if self._asked:
             code, message = error.code, str(error) if isinstance(error, CallError) else error.message
-            self._lane.say(No(code, message[:1000]))
+            self._lane.say(No(code, message[:TEXT]))
 
     def _give_up(self, error: CallError | Failure) -> None:
         self._receiver.fail(self._number, error)

@@ -4,7 +4,7 @@ Plain blocking code for the lane's thread. A group ends when nothing more has co
 single file is acknowledged at once, and thousands share the steps that cost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -14,13 +14,14 @@ from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.incoming import receive_file
 from tieline.limits import DEFAULT, Limits, MiB
-from tieline.store.files.names import Parts
+from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.staging import StagingArea
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BATCH,
     DAMAGED,
+    TEXT,
     AllKept,
     Batch,
     End,
@@ -119,7 +120,7 @@ class Receiver:
                 case Folder():
                     self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
                 case Link():
-                    self._made(message.root, message.path, "link", partial(self._make_link, message.target))
+                    self._link(message)
                 case Left():
                     self.hearer.left(message.root, tuple(message.path), message.message)
                 case End():
@@ -129,11 +130,15 @@ class Receiver:
                 case _:
                     raise ProtocolError(f"{type(message).__name__} where something to keep was due")
 
-    def tell(self, seen: Sequence[Seen]) -> None:
-        """Say what is there."""
+    def tell(self, seen: Iterable[Seen]) -> None:
+        """Say what is there, folder by folder; of a tree of very many files not all."""
+        left = self.limits.lane_seen
         for one in seen:
-            for at in range(0, len(one.files), _SEEN):
+            for at in range(0, min(left, len(one.files)), _SEEN):
                 self.lane.say(Seen(one.root, one.folder, one.files[at : at + _SEEN]))
+            left -= len(one.files) + 1
+            if left <= 0:
+                break
         self.lane.say(SeenAll())
 
     def add(self, number: int, parcel: Parcel) -> None:
@@ -141,13 +146,14 @@ class Receiver:
         self._group.append(parcel)
         self._numbers.append(number)
         self._bytes += parcel.arrived.size
-        if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
+        if len(self._group) + len(self._failures) >= _GROUP or self._bytes >= _GROUP_BYTES:
             self.commit()
 
     def fail(self, number: int, error: CallError | Failure) -> None:
         """One that is not kept."""
-        failure = error if isinstance(error, Failure) else Failure(number, error.code, str(error)[:1000])
-        self._failures.append(failure)
+        self._failures.append(error if isinstance(error, Failure) else _failure(number, error))
+        if len(self._failures) + len(self._group) >= _GROUP:
+            self.commit()
 
     def next_number(self) -> int:
         self.count += 1
@@ -161,7 +167,7 @@ class Receiver:
             if parcel.staging is not None:
                 parcel.staging.close("whole" if answer.error is None else "failed")
             if answer.error is not None:
-                self.fail(number, answer.error)
+                self._failures.append(_failure(number, answer.error))
             elif answer.note:
                 notes.append(Note(number, answer.note))
         failures, self._failures = self._failures, []
@@ -229,5 +235,15 @@ class Receiver:
     def _make_folder(self, mode: int, path: Parts) -> None:
         self.to.make_folder(path, mode & 0o777 | 0o700)
 
-    def _make_link(self, target: str, path: Parts) -> None:
-        self.to.make_link(path, target)
+    def _link(self, message: Link) -> None:
+        """One that leads out of its root is not made, wherever the root lies: what is there was not asked for."""
+
+        def make(path: Parts) -> None:
+            link_target(tuple(message.path[:-1]), message.target, self.limits)
+            self.to.make_link(path, message.target)
+
+        self._made(message.root, message.path, "link", make)
+
+
+def _failure(number: int, error: CallError) -> Failure:
+    return Failure(number, error.code, str(error)[:TEXT])

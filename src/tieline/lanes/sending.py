@@ -24,6 +24,7 @@ from tieline.wire.lane import (
     BATCH_FILES,
     HEADER,
     SMALL,
+    TEXT,
     AllKept,
     AnyMessage,
     Batch,
@@ -42,6 +43,8 @@ from tieline.wire.lane import (
 )
 
 Parts = tuple[str, ...]
+_LOOKS = 5
+"How often a small file that changes is read again."
 Known = dict[tuple[int, Parts], dict[str, tuple[int, int]]]
 "What the other side has: by root and folder, a file's size and mtime by its name."
 
@@ -101,9 +104,15 @@ class Sender:
 
     def learn(self) -> None:
         """Read what the other side has."""
+        entries = 0
         while not isinstance(message := self.lane.message(), SeenAll):
             if not isinstance(message, Seen):
                 raise ProtocolError(f"{type(message).__name__} where Seen was due")
+            entries += len(message.files) + 1
+            if entries > 2 * self.limits.lane_seen:
+                raise ProtocolError(
+                    f"more than {entries:,} entries told of, where {self.limits.lane_seen:,} are allowed"
+                )
             there = self._known.setdefault((message.root, tuple(message.folder)), {})
             there.update((name, (size, mtime)) for name, size, mtime in message.files)
 
@@ -126,7 +135,7 @@ class Sender:
         try:
             descriptor = root.open()
         except (CallError, OSError) as error:
-            self._left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
+            self.left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
             return
         if not isinstance(descriptor, int):
             self._growing(number, descriptor)
@@ -138,7 +147,7 @@ class Sender:
             elif stat.S_ISREG(status.st_mode):
                 self._alone(number, descriptor, status)
             else:
-                self._left(number, (), special(status.st_mode))
+                self.left(number, (), special(status.st_mode))
         finally:
             os.close(descriptor)
 
@@ -161,7 +170,7 @@ class Sender:
                 case SomeFiles(fd, folder, names):
                     self._files(number, fd, folder, names)
                 case NotSent(path, message):
-                    self._left(number, path, message)
+                    self.left(number, path, message)
 
     def _alone(self, number: int, descriptor: int, status: os.stat_result) -> None:
         if self._is_there(number, (), "", status):
@@ -181,7 +190,7 @@ class Sender:
             except FileNotFoundError:
                 continue  # gone since
             except OSError as error:
-                self._left(number, (*folder, name), _reason(error))
+                self.left(number, (*folder, name), _reason(error))
                 continue
             try:
                 status = os.fstat(descriptor)
@@ -193,7 +202,7 @@ class Sender:
                     filling.send()
                     send_file(self, number, (*folder, name), descriptor, status)
                 else:
-                    self._left(number, (*folder, name), special(status.st_mode))
+                    self.left(number, (*folder, name), special(status.st_mode))
             finally:
                 os.close(descriptor)
         filling.send()
@@ -209,9 +218,9 @@ class Sender:
         self.watcher.same(number, (*folder, name) if name else folder, status.st_size)
         return True
 
-    def _left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
+    def left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
         self.watcher.left(number, path, message)
-        self.lane.say(Left(number, list(path), code, message[:1000]))
+        self.lane.say(Left(number, list(path), code, message[:TEXT]))
 
 
 class _Filling:
@@ -225,16 +234,30 @@ class _Filling:
         self._size = 0
 
     def add(self, name: str, descriptor: int, status: os.stat_result) -> None:
-        size = status.st_size
-        if self._size + size > BATCH or len(self._files) == BATCH_FILES:
+        if self._size + status.st_size > BATCH or len(self._files) == BATCH_FILES:
             self.send()
-        place = self._sender.buffer[self._size : self._size + size]
-        got = os.readv(descriptor, [place]) if size else 0
-        digest = blake3(place[:got]).digest()
         path = (*self._folder, name) if name else self._folder
+        read = self._read(descriptor, status)
+        if read is None:
+            self._sender.left(self._root, path, "it changes all the while it is read")
+            return
+        got, status = read
+        digest = blake3(self._sender.buffer[self._size : self._size + got]).digest()
         self._sender.watcher.item(self._root, path, got)
         self._files.append(Small(name, got, status.st_mode & 0o777, status.st_mtime_ns, digest))
         self._size += got
+
+    def _read(self, descriptor: int, status: os.stat_result) -> tuple[int, os.stat_result] | None:
+        """All of the file as it was at one moment, into the buffer; None when there was no such moment."""
+        for _ in range(_LOOKS):
+            if status.st_size > min(SMALL, BATCH - self._size):
+                return None
+            place = self._sender.buffer[self._size : self._size + status.st_size]
+            got = os.preadv(descriptor, [place], 0) if status.st_size else 0
+            before, status = status, os.fstat(descriptor)
+            if got == status.st_size and before.st_mtime_ns == status.st_mtime_ns:
+                return got, status
+        return None
 
     def send(self) -> None:
         if not self._files:

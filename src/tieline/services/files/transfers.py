@@ -5,7 +5,7 @@ Runs in lane threads, in plain blocking code. What is acknowledged is on the dis
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -42,12 +42,13 @@ class Transfers:
     def __init__(self, files: Files, catalogue: Catalogue, *, limits: Limits = DEFAULT) -> None:
         self.files = files
         self.limits = limits
-        self.area = StagingArea(files.tree.fd)
+        keep = min(limits.staged, files.quota.each or limits.staged)
+        self.area = StagingArea(files.tree.fd, keep_for=limits.staging_age, keep=keep)
         self._catalogue = catalogue
 
     def start(self) -> None:
         """Blocking, before anybody calls: forget what nobody will go on with."""
-        self.area.sweep(self.limits.staging_age)
+        self.area.sweep(alone=True)
 
     def close(self) -> None:
         self.area.close()
@@ -55,7 +56,7 @@ class Transfers:
     def serve(self, lane: Lane, identity: Identity) -> None:
         """Do what the caller asks for, one thing after another."""
         while True:
-            match lane.message():
+            match lane.message(self.limits.lane_wait):
                 case Put() as put:
                     self._put(lane, identity, put)
                 case Get() as get:
@@ -89,7 +90,7 @@ class Transfers:
         destination = _Shelves(self, identity, roots, put.keep)
         try:
             receiver = Receiver(lane, destination, _Nobody(), self.limits)
-            receiver.tell(list(destination.seen()))
+            receiver.tell(destination.seen())
             try:
                 receiver.run()
             except BaseException:
@@ -131,8 +132,9 @@ class _Shelves:
     def close(self) -> None:
         self._room.release()
 
-    def seen(self) -> Sequence[Seen]:
-        return [one for root, parts in enumerate(self._roots) for one in self._seen(root, parts)]
+    def seen(self) -> Iterator[Seen]:
+        for root, parts in enumerate(self._roots):
+            yield from self._seen(root, parts)
 
     def path(self, root: int, path: Sequence[str]) -> Parts:
         if not 0 <= root < len(self._roots):
@@ -173,12 +175,12 @@ class _Shelves:
         """The catalogue counts them now."""
         self._room.release()
 
-    def _seen(self, root: int, parts: Parts) -> Sequence[Seen]:
+    def _seen(self, root: int, parts: Parts) -> Iterator[Seen]:
         try:
             self._files.spaces.check(self._identity, parts, "list")
         except CallError:
-            return []  # a letter box says nothing
-        return list(seen_below(self._files.tree, root, parts, self._visible(parts)))
+            return  # a letter box says nothing
+        yield from seen_below(self._files.tree, root, parts, self._visible(parts))
 
     def _visible(self, parts: Parts) -> Callable[[Parts], bool]:
         return lambda path: self._files.spaces.visible(self._identity, (*parts, *path))
