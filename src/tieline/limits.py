@@ -150,6 +150,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     path_depth: int = 64
     "Folders within one another at most; a walk through a tree holds as many."
 
+    http_requests: int = 64
+    "Requests for files that one account may have going on over HTTP; one more is answered 503."
+
+    http_stall: float = 120.0
+    "Seconds a client may take for one MiB of a file over HTTP, either way: one slower than 9 KB/s is cut."
+
     listing: int = 1000
     "Entries in one page of a folder's listing at most, so that it fits a frame."
 

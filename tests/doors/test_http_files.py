@@ -10,7 +10,8 @@ import pytest
 from blake3 import blake3
 from tests.doors.files_shop import close, open_shop, until
 
-from tieline.doors import http_files, http_receiving, http_sending
+from tieline.doors import http_answers, http_callers, http_files, http_sending
+from tieline.limits import Limits
 from tieline.link import listener
 from tieline.login import penalties
 from tieline.transports.certificate import make_certificate
@@ -27,6 +28,13 @@ async def send_for_ever(writer):
 @pytest.fixture
 async def shop(tmp_path):
     async with open_shop(tmp_path / "data") as shop:
+        yield shop
+
+
+@pytest.fixture
+async def hurried(tmp_path):
+    """One that waits for nobody, and does one thing at a time for each account."""
+    async with open_shop(tmp_path / "data", limits=Limits(http_stall=0.5, http_requests=1)) as shop:
         yield shop
 
 
@@ -104,10 +112,10 @@ async def test_a_name_travels_as_rfc_6266_and_8187_say(shop):
         "naïve.txt": "attachment; filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt",
         "日本": "attachment; filename=\"__\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC",
     }.items():
-        assert http_files.disposition(name) == shown
+        assert http_answers.disposition(name) == shown
     shop.file("/naïve.txt")
     answer = await shop.ask("/na%C3%AFve.txt")
-    assert answer.headers["content-disposition"] == http_files.disposition("naïve.txt")
+    assert answer.headers["content-disposition"] == http_answers.disposition("naïve.txt")
 
 
 async def test_head_is_get_without_the_body(shop):
@@ -360,8 +368,8 @@ async def test_chunks_that_are_none_are_refused_and_leave_nothing(shop, caplog):
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
-async def test_an_upload_that_drips_is_cut(shop, monkeypatch):
-    monkeypatch.setattr(http_receiving, "STALL", 0.2)
+async def test_an_upload_that_drips_is_cut(hurried):
+    shop = hurried
     reader, writer = await shop.connect()
     writer.write(shop.request("/files/x", "Content-Length: 100000", method="PUT"))
     try:
@@ -378,8 +386,8 @@ async def test_an_upload_that_drips_is_cut(shop, monkeypatch):
     assert shop.names() == ["people", "rooms"]
 
 
-async def test_a_download_that_is_not_read_is_cut(shop, monkeypatch):
-    monkeypatch.setattr(http_sending, "STALL", 0.2)
+async def test_a_download_that_is_not_read_is_cut(hurried):
+    shop = hurried
     shop.file("/x", bytes(64 << 20))
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -515,7 +523,7 @@ async def test_a_token_that_ended_is_good_for_nothing(shop):
 
 @pytest.mark.parametrize("way", ["token", "device", "account", "scopes"])
 async def test_what_is_going_on_stops_when_the_token_ends(shop, monkeypatch, way):
-    monkeypatch.setattr(http_files, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(http_callers, "LOOK_AGAIN", 0.0)
     monkeypatch.setattr(http_sending, "PIECE", 64 << 10)
     shop.file("/x", bytes(64 << 20))
     down, down_writer = await shop.connect()
@@ -585,8 +593,8 @@ async def test_the_names_in_the_certificate_are_ours(shops, tmp_path):
         assert (await shop.ask("/", host="lab.example")).status == 421
 
 
-async def test_one_account_has_only_so_much_going_on(shop, monkeypatch):
-    monkeypatch.setattr(http_files, "AT_ONCE", 1)
+async def test_one_account_has_only_so_much_going_on(hurried):
+    shop = hurried
     reader, writer = await shop.connect()
     writer.write(shop.request("/files/x", "Content-Length: 10", method="PUT") + b"hello")
     await shop.begun()

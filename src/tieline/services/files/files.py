@@ -238,18 +238,16 @@ class Files:
         await self._make_space(identity, parts)
         await self.run(self.tree.make, parts, parents=parents)
 
-    async def remove(
-        self, identity: Identity, path: str, *, whole: bool = False, expected: Facts | None = None
-    ) -> Kind:
+    async def remove(self, identity: Identity, path: str, *, whole: bool = False, seen: Reading | None = None) -> Kind:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was. Raises
-        Conflict when that would be another file than the one `expected`."""
+        Conflict when that would be another file than the one `seen`."""
         parts = await self.spaces.admit(identity, path, "remove")
         if path.endswith("/"):
             await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
 
         def remove() -> tuple[Kind, Future[None]]:
             with self.tree.in_order:
-                removed = self.tree.remove(parts, whole=whole, expected=expected)
+                removed = self.tree.remove(parts, whole=whole, expected=seen.facts if seen else None)
                 return removed.kind, self._catalogue.forget_from_thread(parts)
 
         kind, forgotten = await self.run(remove)

@@ -12,7 +12,7 @@ import msgspec
 
 from tieline.errors import InvalidArgument, NotFound, Unavailable
 from tieline.login.identity import Identity
-from tieline.services.files.files import Files
+from tieline.services.files.files import Files, Reading
 from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel, Publisher
@@ -83,10 +83,10 @@ class Upload:
         """The next bytes. Raises TooLarge, or Unavailable when the disk takes no more."""
         await self._do(lambda: self._write(data))
 
-    async def finish(self, expected: Facts | None = None) -> Stored:
-        """It is all here: publish it, in place of the very file `expected` if one is. Raises Conflict and whatever else
+    async def finish(self, seen: Reading | None = None) -> Stored:
+        """It is all here: publish it, in place of the very file `seen` if one was. Raises Conflict and whatever else
         keeps it from its place."""
-        return await self._do(lambda: self._finish(expected))
+        return await self._do(lambda: self._finish(seen.facts if seen else None))
 
     async def close(self) -> None:
         """Fine to call twice."""

@@ -38,8 +38,6 @@ class Reservation:
         """It is over: published and in the catalogue, or given up. Fine to call twice."""
         self._quota._release(self)
 
-    settle = release
-
     def __enter__(self) -> Self:
         return self
 
