@@ -155,7 +155,7 @@ class Files:
         Each block is verified before it is handed out. `wait` follows a file that is still on its way to the server.
         """
         tally = Tally(lambda _, __: path, None)
-        return RemoteFile(path, self._transfer(tally), self._client.limits, wait=wait)
+        return RemoteFile(path, self._transfer(tally), tally, self._client.limits, wait=wait)
 
     async def list(self, path: str = "/") -> list[Entry]:
         """What is in a folder, by name; of a file, just that."""
