@@ -119,7 +119,8 @@ class Transfer:
             if self._stop.is_set():
                 raise LinkClosed("the transfer was stopped")
             self._tally.begin()
-            work(lane)
+            with lane.working():
+                work(lane)
         finally:
             with self._lock:
                 self._lane = None

@@ -11,10 +11,12 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, cast
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
+from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
 from tieline.wire.lane import (
     HEADER,
@@ -55,6 +57,7 @@ class Lane:
         "What has come and was not asked for yet."
         self._read = self._reader()
         self._stopped: TielineError | None = None
+        self._turns: Turns | None = None
         sock.setblocking(False)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -75,6 +78,26 @@ class Lane:
         except OSError:
             pass
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """In turns with other lanes: around everything that a lane's thread does."""
+        self._turns = TURNS
+        self._turns.take()
+        try:
+            yield
+        finally:
+            turns, self._turns = self._turns, None
+            turns.give()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Around waiting for anything but the processor."""
+        if self._turns is None:
+            yield
+            return
+        with self._turns.resting():
+            yield
+
     @property
     def stopped(self) -> bool:
         """Whether it was ended from outside."""
@@ -88,6 +111,8 @@ class Lane:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of it, taking in meanwhile what comes when it has to wait."""
+        if self._turns is not None:
+            self._turns.pass_on()
         view = memoryview(data)
         deadline = 0.0  # one for all of it: who reads a byte now and then holds nobody up
         while view:
@@ -131,6 +156,8 @@ class Lane:
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
+        if self._turns is not None:
+            self._turns.pass_on()
         allowed = self._idle if idle is None else idle
         while len(self._inbox) < HEADER.size:
             # No more than the header: what follows is then read to where it belongs, and not copied twice.
@@ -203,7 +230,7 @@ class Lane:
                 got = self.sock.recv_into(view)
             except (BlockingIOError, ssl.SSLWantReadError):
                 deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
-                self._poll.poll(_SLICE * 1000)
+                self._wait(self._poll, _SLICE)
             except OSError as error:
                 self._lost(error)
             else:
@@ -216,10 +243,15 @@ class Lane:
         """Until more can be sent, or something was taken in; returns the deadline of this wait."""
         deadline = self._deadline(deadline, self._progress, "the other side takes nothing more")
         piled = len(self._inbox) >= _PILE
-        for _, event in (self._poll_out if piled else self._poll_both).poll(_SLICE * 1000):
+        for _, event in self._wait(self._poll_out if piled else self._poll_both, _SLICE):
             if event & select.POLLIN:
                 self._take_in()
         return deadline
+
+    def _wait(self, poll: "select.poll", seconds: float) -> list[tuple[int, int]]:
+        """For the network; others work meanwhile."""
+        with self.resting():
+            return poll.poll(seconds * 1000)
 
     def _take_in(self) -> int:
         """What has come while we could not send."""

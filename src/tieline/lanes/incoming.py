@@ -65,7 +65,8 @@ def _begin(receiver: "Receiver", file: File, path: Parts) -> Staging:
         source = b"\0".join((to.by.encode(), "/".join(path).encode(), file.source))
     taken = CallError("another command of yours goes on with this file")
     try:
-        staging = to.area.begin(path, to.by, source=source, stop=lambda: lane.stop(taken))
+        with lane.resting():  # for who had it before us to let go
+            staging = to.area.begin(path, to.by, source=source, stop=lambda: lane.stop(taken))
     except OSError as error:
         raise told(error, path) from error
     staging.size = file.size

@@ -163,7 +163,9 @@ class Receiver:
         """Publish the group, and say what is kept."""
         group, numbers, notes = self._group, self._numbers, list[Note]()
         self._group, self._numbers, self._bytes = [], [], 0
-        for number, parcel, answer in zip(numbers, group, self.to.publisher.publish(group), strict=True):
+        with self.lane.resting():
+            answers = self.to.publisher.publish(group)
+        for number, parcel, answer in zip(numbers, group, answers, strict=True):
             if parcel.staging is not None:
                 parcel.staging.close("whole" if answer.error is None else "failed")
             if answer.error is not None:

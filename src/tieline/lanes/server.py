@@ -162,7 +162,8 @@ class LaneServer:
         message = lane.message(self._limits.opening)
         identity = self._admit(served, lane, message.token if isinstance(message, Open) else b"")
         lane.say(Opened())
-        self._serve(lane, identity)
+        with lane.working():
+            self._serve(lane, identity)
 
     def _admit(self, served: Served, lane: Lane, token: bytes) -> Identity:
         with self._lock:  # from the token on `cut` finds the lane, or the token is gone
