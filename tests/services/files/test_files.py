@@ -10,7 +10,7 @@ from blake3 import blake3
 from tests.services.files.conftest import House
 
 from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, TooLarge
-from tieline.services.files.files import File, FileList, Usage
+from tieline.services.files.entries import File, FileList, Usage
 from tieline.store.files.catalogue import Entry
 
 

@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
-import msgspec
-
 from tieline.errors import Denied, NotFound
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
 from tieline.services.files.digests import Digests
+from tieline.services.files.entries import File, FileList, Reading, Usage, told
+from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
+from tieline.services.files.housekeeping import Housekeeping
 from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
-from tieline.services.files.survey import Catalogue as SurveyCatalogue
-from tieline.services.files.survey import Survey
-from tieline.store.files.catalogue import Entry, Sums
+from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
@@ -32,79 +31,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class File(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a folder. Times in unix milliseconds; `size` in bytes."""
-
-    name: str
-    kind: Kind
-    size: int
-    modified: int
-    mode: int
-    "Permission bits, as `chmod` counts them."
-    digest: str = ""
-    "BLAKE3 in hex; empty while nobody has read the file whole."
-    by: str = ""
-    "The account that put it; empty for what came by hand."
-    at: int = 0
-    "When it was put."
-    target: str = ""
-    "Where a link leads; links are shown, and never followed by the server."
-
-
 _Files = list[File]
 
 
-class FileList(msgspec.Struct, frozen=True):
-    """A page of a folder, by name. `next`: ask again with `after` this; None, that is all.
-
-    `unnamed` counts entries put there by hand whose names cannot be used here.
-    """
-
-    path: str
-    entries: list[File]
-    next: str | None
-    unnamed: int = 0
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """What is taken and what is left, in bytes; a quota of 0 is none."""
-
-    account: str
-    used: int
-    files: int
-    quota: int
-    all_used: int
-    all_files: int
-    all_quota: int
-    disk_free: int
-    disk_total: int
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """A file open for reading: `fd` belongs to whoever has this. `digest` is None while nobody has read it whole."""
-
-    path: str
-    parts: Parts
-    opened: Opened
-    digest: bytes | None
-    since: int
-    "When it was opened, in unix milliseconds."
-
-    @property
-    def fd(self) -> int:
-        return self.opened.fd
-
-    @property
-    def facts(self) -> Facts:
-        return self.opened.facts
-
-
-class Catalogue(DigestCatalogue, SurveyCatalogue, Protocol):
+class Catalogue(DigestCatalogue, HousekeepingCatalogue, Protocol):
     """What is needed of the store."""
-
-    on_sums: Callable[[dict[str, Sums]], None] | None
-
-    async def sums(self) -> dict[str, Sums]: ...
 
     def forget_from_thread(self, parts: Parts) -> Future[None]: ...
 
@@ -124,32 +55,19 @@ class Files:
         self._limits = limits
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tieline-files")
         self._digests = Digests(catalogue, self._threads)
-        self.survey = Survey(tree, catalogue, self._threads)
-        self._surveying: asyncio.Task[None] | None = None
-        self._emptying: asyncio.Task[None] | None = None
-        self._removed = False
-        self._closing = False
+        self.housekeeping = Housekeeping(tree, catalogue, quota, self._threads)
 
     async def start(self) -> None:
         """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
         self.spaces.start()
         for space in (ROOMS, PEOPLE):
             await self.run(self.tree.make, (space,), parents=True)
-        self._catalogue.on_sums = self._count
-        self._count(await self._catalogue.sums())
-        self._empty_trash()
-        self._surveying = asyncio.create_task(self.survey.run())
+        await self.housekeeping.start()
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
-        self._closing = True
         await self._digests.close()
-        if self._surveying is not None:
-            self._surveying.cancel()
-            await asyncio.wait([self._surveying])
-        if self._emptying is not None:
-            await asyncio.wait([self._emptying])
-        self._catalogue.on_sums = None
+        await self.housekeeping.close()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -253,7 +171,7 @@ class Files:
         kind, forgotten = await self.run(remove)
         await asyncio.wrap_future(forgotten)
         if kind == "folder" and whole:
-            self._empty_trash()
+            self.housekeeping.empty_trash()
         return kind
 
     async def move(self, identity: Identity, source: str, target: str, *, replace: bool = False) -> str:
@@ -294,29 +212,7 @@ class Files:
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}
         known = await self._catalogue.known(list(paths.values())) if paths else {}
-        return [_file(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
-
-    def _empty_trash(self) -> None:
-        """Begin; what is going on already goes on with what came since."""
-        self._removed = True
-        if not self._closing and (self._emptying is None or self._emptying.done()):
-            self._emptying = asyncio.create_task(self._empty())
-
-    async def _empty(self) -> None:
-        while self._removed and not self._closing:
-            self._removed = False
-            await self.run(self.tree.empty_trash, lambda: self._closing)
-
-    def _count(self, sums: dict[str, Sums]) -> None:
-        self.quota.used({account: each.bytes for account, each in sums.items()})
-
-
-def _file(facts: Facts, entry: Entry | None) -> File:
-    told = File(facts.name, facts.kind, facts.size, facts.mtime_ns // 1_000_000, facts.mode, target=facts.target)
-    if entry is None or not entry.holds(facts):
-        return told
-    digest = entry.digest.hex() if entry.digest else ""
-    return msgspec.structs.replace(told, digest=digest, by=entry.by, at=entry.at)
+        return [told(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
 
 
 def _is_space(parts: Parts) -> bool:

@@ -12,7 +12,8 @@ import msgspec
 
 from tieline.errors import InvalidArgument, NotFound, Unavailable
 from tieline.login.identity import Identity
-from tieline.services.files.files import Files, Reading
+from tieline.services.files.entries import Reading
+from tieline.services.files.files import Files
 from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel, Publisher
