@@ -150,6 +150,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     path_depth: int = 64
     "Folders within one another at most; a walk through a tree holds as many."
 
+    files_per_account: int = 1_000_000
+    "Files one account may have; each costs the server's disk an entry of its own, however small it is."
+
     http_requests: int = 64
     "Requests for files that one account may have going on over HTTP; one more is answered 503."
 

@@ -235,7 +235,7 @@ class TestQuotas:
         await put(house, "ada", "/a", bytes(60))
         files = house.server.files
         files.quota.used({})
-        await files.start()
+        await files.housekeeping.start()
         with pytest.raises(TooLarge):
             await put(house, "ada", "/b", bytes(41))
 

@@ -153,6 +153,7 @@ class Files:
     async def make(self, identity: Identity, path: str, *, parents: bool = False) -> None:
         """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
         parts = await self.spaces.admit(identity, path, "write")
+        await self.run(self.quota.one_more)
         await self._make_space(identity, parts)
         await self.run(self.tree.make, parts, parents=parents)
 

@@ -36,8 +36,8 @@ class Housekeeping:
 
     async def start(self) -> None:
         """Learn what is used, delete what an earlier run had still to delete, look what came by hand."""
-        self._catalogue.on_sums = self._count
-        self._count(await self._catalogue.sums())
+        self._catalogue.on_sums = self._quota.used
+        self._quota.used(await self._catalogue.sums())
         self.empty_trash()
         self._surveying = asyncio.create_task(self.survey.run())
 
@@ -64,6 +64,3 @@ class Housekeeping:
 
     def _is_closing(self) -> bool:
         return self._closing
-
-    def _count(self, sums: dict[str, Sums]) -> None:
-        self._quota.used({account: each.bytes for account, each in sums.items()})

@@ -158,9 +158,11 @@ class _Shelves:
 
     def make_folder(self, path: Parts, mode: int) -> None:
         if path:
+            self._files.quota.one_more()
             self._files.tree.folder(path, make=True).close()
 
     def make_link(self, path: Parts, target: str) -> None:
+        self._files.quota.one_more()
         with self._files.tree.folder(path[:-1], make=True) as folder:
             folder.link(path[-1], target, replace=self.replaces(path))
             folder.sync()

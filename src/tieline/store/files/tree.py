@@ -31,6 +31,8 @@ class Space(msgspec.Struct, frozen=True):
 
     total: int
     free: int
+    files: int | None = None
+    "Files and folders it still takes; None where only bytes count."
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -149,7 +151,8 @@ class Tree:
         """Room on the disk."""
         with telling(()):
             status = os.fstatvfs(self.fd)
-        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+        files = status.f_favail if status.f_files else None
+        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize, files)
 
     # -- changing ------------------------------------------------------------------------------------------------
 
