@@ -198,11 +198,12 @@ class Receiver:
             number = self.next_number()
             data = content[at : at + file.size]
             at += file.size
+            # Announced before anything can refuse it: numbers and names must stay together.
+            self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
             try:
+                path = self._path(batch, file.name)
                 if refused is not None:
                     raise refused
-                path = self._path(batch, file.name)
-                self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else (), file.size)
                 if blake3(data).digest() != file.digest:
                     self.fail(number, Failure(number, DAMAGED, "it was damaged on the way"))
                     continue
