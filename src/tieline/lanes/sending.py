@@ -15,7 +15,7 @@ from blake3 import blake3
 from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following, Growing, send_growing
-from tieline.lanes.one_file import send_file
+from tieline.lanes.one_file import UNREADABLE, UnreadableError, reading, send_file
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
@@ -237,7 +237,12 @@ class _Filling:
         if self._size + status.st_size > BATCH or len(self._files) == BATCH_FILES:
             self.send()
         path = (*self._folder, name) if name else self._folder
-        read = self._read(descriptor, status)
+        try:
+            with reading():
+                read = self._read(descriptor, status)
+        except UnreadableError as error:
+            self._sender.left(self._root, path, f"it cannot be read: {error}", UNREADABLE)
+            return
         if read is None:
             self._sender.left(self._root, path, "it changes all the while it is read")
             return
