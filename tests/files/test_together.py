@@ -92,6 +92,44 @@ async def test_a_file_is_followed_while_it_comes(house: House, stack: AsyncExitS
     assert (house.folder / "back").read_bytes() == content
 
 
+async def test_a_pipe_may_pause_and_so_may_who_follows_it(
+    house: House, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tieline.lanes import growing
+
+    monkeypatch.setattr(growing, "_PAUSE", 0.05)
+    ada, bob = await house.login(stack, "ada"), await house.login(stack, "bob")
+    content = os.urandom(5 * MiB)
+    tap = Tap()
+    putting = asyncio.create_task(ada.files.put_stream(tap.read, "/x"))
+    await tap.pour(content[: 4 * MiB + 5])
+    await begun(house)
+    getting = asyncio.create_task(bob.files.get("/x", house.folder / "back", wait=True))
+    async with bob.files.open("/x", wait=True) as file:
+        assert await file.read(10) == content[:10]
+        for _ in range(3):
+            await asyncio.sleep(0.2)  # as a slow program does that writes to the pipe
+            await tap.pour(content[4 * MiB + 5 :][:0])
+        await tap.pour(content[4 * MiB + 5 :])
+        tap.end()
+        assert content[:10] + await file.read() == content
+    put, got = await putting, await getting
+    os.close(tap.read)
+    assert (put.failed, put.attempts, got.failed, got.attempts) == ([], 1, [], 1)
+    assert (house.folder / "back").read_bytes() == content
+
+
+async def test_a_file_older_than_the_epoch_keeps_its_date(house: House, stack: AsyncExitStack) -> None:
+    ada = await house.login(stack, "ada")
+    for number, size in enumerate((10, 70_000, 5 * MiB)):
+        source = house.folder / str(number)
+        source.write_bytes(bytes(size))
+        os.utime(source, ns=(-86_400_000_000_000, -86_400_000_000_000))
+        assert (await ada.files.put(source, "/")).failed == []
+        assert (await ada.files.get(f"/{number}", house.folder / "back", inside=True)).failed == []
+        assert (house.folder / "back" / str(number)).stat().st_mtime == -86_400
+
+
 async def test_who_follows_an_upload_that_fails_fails_too(house: House, stack: AsyncExitStack) -> None:
     ada, bob = await house.login(stack, "ada"), await house.login(stack, "bob")
     house.server.files.quota.each = 9 * MiB

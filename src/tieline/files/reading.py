@@ -19,6 +19,7 @@ from tieline.wire.lane import (
     DAMAGED,
     HOLE,
     Again,
+    Alive,
     AllKept,
     Batch,
     Broken,
@@ -177,6 +178,8 @@ class RemoteFile:
                     raise LinkClosed("a file was damaged on the way")
             else:
                 match lane.payload(size):
+                    case Alive():
+                        pass
                     case From(offset) if offset == self._given:
                         deaf = False
                         hasher = self._hasher.copy()

@@ -169,13 +169,17 @@ class Lane:
 
     def message(self, idle: float | None = None) -> AnyMessage:
         """The next frame, which must be a message. `Alive` is passed over; `Closing` is raised as what it says."""
+        allowed = self._idle if idle is None else idle
+        until = time.monotonic() + allowed
         while True:
-            kind, size = self.header(idle)
+            kind, size = self.header(max(_SLICE, until - time.monotonic()))
             if kind is not Kind.MESSAGE:
                 raise ProtocolError(f"a {kind.name} frame where a message was due")
             message = self.payload(size)
             if not isinstance(message, Alive):
                 return message
+            if time.monotonic() > until:  # being alive is not enough
+                raise LinkClosed(f"nothing but signs of life for {allowed:g} s")
 
     def payload(self, size: int) -> AnyMessage:
         """The message whose header was just read."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tieline.errors import CallError, Denied, LinkError, ProtocolError
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel
-from tieline.store.files.staging import Staging
+from tieline.store.files.staging import JustStored, Staging
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BLOCK,
@@ -13,6 +13,7 @@ from tieline.wire.lane import (
     HOLE,
     TEXT,
     Again,
+    Alive,
     Broken,
     Done,
     Failure,
@@ -43,7 +44,8 @@ def receive_file(receiver: "Receiver", file: File) -> None:
         receiver.to.room(file.size or 0)
         staging = _begin(receiver, file, path)
     except CallError as error:
-        receiver.fail(number, error)
+        again = Failure(number, DAMAGED, str(error)[:TEXT]) if isinstance(error, JustStored) else None
+        receiver.fail(number, again or error)
         _refuse(receiver, file, error)
         return
     if (file.size or 0) >= _LONG:
@@ -84,7 +86,7 @@ def _refuse(receiver: "Receiver", file: File, error: CallError) -> None:
             message = lane.payload(size)
             if isinstance(message, Done | Broken):
                 return
-            if not isinstance(message, From):
+            if not isinstance(message, From | Alive):
                 raise ProtocolError(f"{type(message).__name__} within a file")
         else:
             skip(receiver, size)
@@ -203,6 +205,8 @@ class _Incoming:
         match self._lane.payload(size):
             case From(offset):
                 self._from(offset)
+                return False
+            case Alive():
                 return False
             case Done():
                 self._done()

@@ -57,6 +57,8 @@ Parts = list[str]
 "A path below its root; empty for the root itself."
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 "Bytes, or nanoseconds, as disks and databases count them."
+Time = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"Unix nanoseconds; some files are older than 1970."
 Roots = Annotated[list[str], msgspec.Meta(max_length=ROOTS)]
 
 
@@ -104,7 +106,7 @@ class Seen(Message, frozen=True, tag=4):
 
     root: int
     folder: Parts
-    files: list[tuple[str, Size, int]]
+    files: list[tuple[str, Size, Time]]
 
 
 class SeenAll(Message, frozen=True, tag=5):
@@ -136,7 +138,7 @@ class Small(msgspec.Struct, array_like=True, frozen=True, gc=False):
     name: str
     size: Size
     mode: int
-    mtime: Size
+    mtime: Time
     digest: bytes
 
 
@@ -161,7 +163,7 @@ class File(Message, frozen=True, tag=13):
     size: Size | None
     "As far as it is known."
     mode: int
-    mtime: Size | None
+    mtime: Time | None
     "Nanoseconds; None for what is not a file, such as standard input."
     source: bytes = b""
     "Changes when the file does. What was kept of an interrupted transfer goes on only with the same."

@@ -5,6 +5,7 @@ one transaction for what is known of them. Blocking, for any thread; whoever cal
 """
 
 import ctypes
+import errno
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ class Publisher:
         self._area = area
         self._record = record
         self._durable = durable
+        self._trouble = area.trouble
 
     def publish(self, parcels: Sequence[Parcel]) -> list[Published]:
         """One answer for each, in their order; what could not be published is removed."""
@@ -84,7 +86,7 @@ class Publisher:
                     self._into(place[0], [*run], parcels, answers, folders if self._durable and not together else None)
                 known = self._tell(parcels, answers)
             if self._durable and together:
-                self._all_or_none(answers, lambda: _syncfs(self._area.fd))
+                self._all_or_none(answers, lambda: self._make_durable((), True))
         self._all_or_none(answers, known)
 
     def _into(
@@ -111,7 +113,7 @@ class Publisher:
         if not others:
             return _FINE
         who = others[-1].by or "somebody"
-        return Published(note=f"{who} is putting {shown(parcel.path)} too, and that will replace yours")
+        return Published(note=f"{who} is putting {shown(parcel.path)[:200]} too, and that will replace yours")
 
     def _tell(self, parcels: Sequence[Parcel], answers: list[Published]) -> Callable[[], object]:
         if self._record is None:
@@ -129,6 +131,18 @@ class Publisher:
                     answers[at] = Published(fault)
 
     def _make_durable(self, parcels: Sequence[Parcel], together: bool) -> None:
+        """The system tells of a failed write once, to whoever asks first; it concerns all who had staged by then."""
+        if self._trouble != self._area.trouble:
+            self._trouble = self._area.trouble
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        try:
+            self._sync(parcels, together)
+        except OSError:
+            self._area.trouble += 1
+            self._trouble = self._area.trouble
+            raise
+
+    def _sync(self, parcels: Sequence[Parcel], together: bool) -> None:
         if together:
             _syncfs(self._area.fd)
             return

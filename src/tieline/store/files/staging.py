@@ -31,9 +31,15 @@ _PIECE = 256 * KiB
 _ZEROS = bytes(_PIECE)
 _SWEEP = 3600.0
 "Seconds between two looks for what is too old."
+_PUBLISHING = 500.0
+"Seconds that a disk may take to make a file durable whose lane is gone; less than a lane waits for an answer."
 _TAKE_OVER = 10.0
 "Seconds until a lane that was told to let go of its file must have done so."
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class JustStored(Conflict):
+    """What was to come is here already: it was being made durable when its connection broke. Look again."""
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +60,8 @@ class StagingArea:
         self, root: int, *, keep_for: float = 7 * 86_400.0, keep: int = 1 << 62, clock: Callable[[], float] = time.time
     ) -> None:
         self.fd = _enter(root)
+        self.trouble = 0
+        "How often the disk failed to make something durable."
         self.mask = _UMASK
         self._root = root
         self._keep_for, self._keep = keep_for, keep
@@ -104,9 +112,10 @@ class StagingArea:
         """
         owner = f"{_KEPT}{blake3(by.encode()).hexdigest(8)}-"
         name = f"{owner}{blake3(source).hexdigest(16)}" if source else self._new_name()
+        if source:
+            self._make_way(owner, name)
         with self._let_go:
             self._take_over(name, path)
-            self._make_way(owner, name)
             descriptor = os.open(name, _CREATE if source else _CREATE | os.O_EXCL, 0o600, dir_fd=self.fd)
             _lock(descriptor, path)
             staging = Staging(self, name, descriptor, path, by, bool(source), stop)
@@ -146,6 +155,8 @@ class StagingArea:
         """Of what this owner left unfinished the oldest gives way, and once an hour what is too old of everybody."""
         if self._clock() - self._swept > _SWEEP:
             self.sweep(alone=False)
+        if self._keep >= 1 << 62:
+            return
         left: list[tuple[float, int, str]] = []
         for name in os.listdir(self.fd):
             if name.startswith(owner) and name != but and name not in self._open:
@@ -164,8 +175,11 @@ class StagingArea:
         if before is None:
             return
         before.stop()
-        if not self._let_go.wait_for(lambda: name not in self._open, _TAKE_OVER):
+        publishing = before.fd < 0
+        if not self._let_go.wait_for(lambda: name not in self._open, _PUBLISHING if publishing else _TAKE_OVER):
             raise Conflict(f"{shown(path)}: the same file is on its way here by another command of yours")
+        if publishing and before.state == "whole":
+            raise JustStored(f"{shown(path)} was stored just now by a connection that broke since")
 
     def _closed(self, staging: "Staging") -> None:
         with self._let_go:
