@@ -6,8 +6,8 @@ are not followed. Who is calling is http_callers' business, how our errors look 
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
@@ -60,13 +60,12 @@ class Stored(Protocol):
 
 R = TypeVar("R", bound=Reading)
 R_in = TypeVar("R_in", bound=Reading, contravariant=True)
-T = TypeVar("T")
 
 
 class Files(Protocol[R]):
     """What is needed of the files: each method does only what this caller may."""
 
-    async def run(self, work: Callable[..., T], *args: Any) -> T: ...
+    async def read(self, identity: Identity, fd: int, size: int, offset: int) -> bytes: ...
 
     async def open(self, identity: Identity, path: str) -> R: ...
 
@@ -140,12 +139,10 @@ class HttpFiles(Generic[R]):
         response = web.StreamResponse(status=decision.status, headers=headers)
         response.content_type = "application/octet-stream"
         part = (reading.fd, decision.start, decision.stop)
-        body = Body(*part, read=self._read, allowed=caller.allowed, stall=self._limits.http_stall)
+        read = partial(self._files.read, caller.identity)
+        body = Body(*part, read=read, allowed=caller.allowed, stall=self._limits.http_stall)
         await body.send(request, response)
         return response
-
-    async def _read(self, fd: int, size: int, offset: int) -> bytes:
-        return await self._files.run(os.pread, fd, size, offset)
 
     async def _tag(self, request: web.Request, reading: R) -> str:
         """The file's digest as a strong entity tag; empty while nobody has read a large file."""

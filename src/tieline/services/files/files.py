@@ -6,9 +6,9 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, Protocol, TypeVar
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
 
 from tieline.errors import Denied, NotFound
 from tieline.limits import DEFAULT, Limits
@@ -19,17 +19,12 @@ from tieline.services.files.entries import File, FileList, Reading, Usage, told
 from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
 from tieline.services.files.housekeeping import Housekeeping
 from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
+from tieline.services.files.threads import Threads
 from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Opened, Tree
-
-THREADS = 8
-"Disk operations at a time; the rest wait in line."
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 _Files = list[File]
 
@@ -53,26 +48,26 @@ class Files:
         self.quota = quota
         self._catalogue = catalogue
         self._limits = limits
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tieline-files")
-        self._digests = Digests(catalogue, self._threads)
-        self.housekeeping = Housekeeping(tree, catalogue, quota, self._threads)
+        self.threads = Threads()
+        self._digests = Digests(catalogue, self.threads.unhurried)
+        self.housekeeping = Housekeeping(tree, catalogue, quota, self.threads.unhurried)
 
     async def start(self) -> None:
         """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
         self.spaces.start()
         for space in (ROOMS, PEOPLE):
-            await self.run(self.tree.make, (space,), parents=True)
+            await self.threads.keep("", self.tree.make, (space,), parents=True)
         await self.housekeeping.start()
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
         await self._digests.close()
         await self.housekeeping.close()
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        await self.threads.close()
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something that blocks, in one of our threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+    async def read(self, identity: Identity, fd: int, size: int, offset: int) -> bytes:
+        """Bytes of an open file."""
+        return await self.threads.look(identity.account, os.pread, fd, size, offset)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -80,11 +75,11 @@ class Files:
         """A page of a folder; of a file or link, a page with just that."""
         parts = await self.spaces.admit(identity, path, "list")
         try:
-            page = await self.run(self.tree.page, parts, after, limit)
+            page = await self.threads.look(identity.account, self.tree.page, parts, after, limit)
         except NotFound:
             if _is_space(parts):  # it is there as soon as something is put into it
                 return FileList(shown(parts), [], None)
-            found = await self.run(self.tree.stat, parts)
+            found = await self.threads.look(identity.account, self.tree.stat, parts)
             if found.kind == "folder" or path.endswith("/"):
                 raise
             return FileList(shown(parts[:-1]), await self._told(parts[:-1], [found]), None)
@@ -95,7 +90,7 @@ class Files:
         """What lies at a path."""
         parts = await self.spaces.admit(identity, path, "list")
         try:
-            found = await self.run(self.tree.stat, parts)
+            found = await self.threads.look(identity.account, self.tree.stat, parts)
         except NotFound:
             if not _is_space(parts):
                 raise
@@ -106,7 +101,7 @@ class Files:
         """A file, for reading; close its `fd`. Raises Conflict for a folder."""
         parts = await self.spaces.admit(identity, path, "read")
         since = int(time.time() * 1000)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self.tree.open, parts)
+        work = asyncio.ensure_future(self.threads.look(identity.account, self.tree.open, parts))
         try:
             opened = await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -133,7 +128,7 @@ class Files:
         """What the caller's files take, and all files, and the disk."""
         if identity.guest or not (identity.may(READ) or identity.may(WRITE)):
             raise Denied(identity.refusal("to see how much room is left", READ))
-        space = await self.run(self.tree.space)
+        space = await self.threads.look(identity.account, self.tree.space)
         sums = await self._catalogue.sums()
         mine = sums.get(identity.account, Sums(0, 0))
         return Usage(
@@ -153,23 +148,24 @@ class Files:
     async def make(self, identity: Identity, path: str, *, parents: bool = False) -> None:
         """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
         parts = await self.spaces.admit(identity, path, "write")
-        await self.run(self.quota.one_more)
+        await self.threads.look(identity.account, self.quota.one_more)
         await self._make_space(identity, parts)
-        await self.run(self.tree.make, parts, parents=parents)
+        await self.threads.keep(identity.account, self.tree.make, parts, parents=parents)
 
     async def remove(self, identity: Identity, path: str, *, whole: bool = False, seen: Reading | None = None) -> Kind:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was. Raises
         Conflict when that would be another file than the one `seen`."""
         parts = await self.spaces.admit(identity, path, "remove")
         if path.endswith("/"):
-            await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
+            # A file is no folder: NotFound.
+            await self.threads.look(identity.account, lambda: self.tree.folder(parts).close())
 
         def remove() -> tuple[Kind, Future[None]]:
             with self.tree.in_order:
                 removed = self.tree.remove(parts, whole=whole, expected=seen.facts if seen else None)
                 return removed.kind, self._catalogue.forget_from_thread(parts)
 
-        kind, forgotten = await self.run(remove)
+        kind, forgotten = await self.threads.keep(identity.account, remove)
         await asyncio.wrap_future(forgotten)
         if kind == "folder" and whole:
             self.housekeeping.empty_trash()
@@ -188,7 +184,7 @@ class Files:
                 self.tree.move(old, new, replace=replace)
                 return self._catalogue.moved_from_thread(old, new)
 
-        await asyncio.wrap_future(await self.run(move))
+        await asyncio.wrap_future(await self.threads.keep(identity.account, move))
         return shown(new)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -198,7 +194,7 @@ class Files:
         within = path.endswith("/") or _is_space(parts)
         if not within and parts != source and not self.spaces.new_only(identity, parts):
             try:
-                within = (await self.run(self.tree.stat, parts)).kind == "folder"
+                within = (await self.threads.look(identity.account, self.tree.stat, parts)).kind == "folder"
             except NotFound:
                 pass
         target = (*parts, source[-1]) if within else parts
@@ -208,7 +204,7 @@ class Files:
         """The folder of a room or person, and a letter box in it, comes to be with the first that is put into it."""
         space = parts[:4] if self.spaces.new_only(identity, parts) else parts[:2]
         if len(parts) > len(space) and _is_space(parts[:2]):
-            await self.run(self.tree.make, space, parents=True)
+            await self.threads.keep(identity.account, self.tree.make, space, parents=True)
 
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}

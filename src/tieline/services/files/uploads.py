@@ -155,6 +155,6 @@ class Upload:
 
     async def _do(self, work: Callable[[], T]) -> T:
         """One thing at a time, each carried to its end even when nobody waits for it any more."""
-        working = asyncio.ensure_future(self._files.run(work))
+        working = asyncio.ensure_future(self._files.threads.keep(self._account, work))
         self._working = working  # type: ignore[assignment]
         return await asyncio.shield(working)
