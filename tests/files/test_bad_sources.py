@@ -61,3 +61,42 @@ async def test_a_file_the_disk_does_not_give_is_named_and_the_others_arrive(
     assert sorted(failure.path.rpartition("/")[2] for failure in done.failed) == ["b-bad", "d-bad", "f-bad"]
     assert {failure.reason for failure in done.failed} == {"it cannot be read: input/output error"}
     assert (done.files, done.attempts) == (len(good), 1)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+async def test_files_of_any_date_arrive_and_are_known_again(
+    house: House, stack: AsyncExitStack, direction: str
+) -> None:
+    """Before 1970, and beyond what 64 bits hold in nanoseconds."""
+    peer = await house.login(stack, "ada")
+    folder = house.folder / "d" if direction == "up" else house.files / "d"
+    folder.mkdir(parents=True)
+    dates = {"1969": -1_000_000, "2300": 10_413_792_000, "1901": -2_000_000_000, "now": 1_795_000_000}
+    for name, seconds in dates.items():
+        for kind, size in (("small", 10), ("long", 300_000)):
+            (folder / f"{name}-{kind}").write_bytes(bytes(size))
+            os.utime(folder / f"{name}-{kind}", (seconds, seconds))
+    for skipped in (0, 8):
+        done = await (
+            peer.files.put(folder, "/x", inside=False)
+            if direction == "up"
+            else peer.files.get("/d", house.folder / "x", inside=False)
+        )
+        assert (done.failed, done.files, done.skipped, done.attempts) == ([], 8 - skipped, skipped, 1)
+    arrived = house.files / "x" if direction == "up" else house.folder / "x"
+    for name, seconds in dates.items():
+        assert int((arrived / f"{name}-small").stat().st_mtime) == min(seconds, 2**63 // 10**9)
+
+
+async def test_two_of_a_name_by_case_may_come_here_and_not_go_there(house: House, stack: AsyncExitStack) -> None:
+    peer = await house.login(stack, "ada")
+    for folder, name in (("a", "README"), ("b", "readme")):
+        (house.files / folder).mkdir()
+        (house.files / folder / name).write_text(name)
+    back = house.folder / "back"
+    back.mkdir()
+    assert (await peer.files.get(["/a/README", "/b/readme"], back)).files == 2
+    with pytest.raises(tieline.Conflict, match="two of these would both be"):
+        await peer.files.put([back / "README", back / "readme"], "/lab/")
+    with pytest.raises(tieline.Conflict, match="two of these would both be"):
+        await peer.files.get(["/a/README", "/a/README"], back)

@@ -8,7 +8,7 @@ async with peer.files.open("/lab/report.pdf") as file:
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ class Files:
         local = [Path(path) for path in _several(paths)]
         into = await self._is_into(dest, len(local), inside)
         targets = [_joined(dest, _name_of(path)) if into else dest for path in local]
-        _all_different(targets)
+        _all_different(targets, names.key)
         tally = Tally(lambda root, path: _shown(str(local[root]), path), self._reporting(progress))
         if progress is not None:
             await asyncio.to_thread(_count_up, local, tally)
@@ -257,14 +257,14 @@ def _last(path: str) -> str:
     return parts[-1]
 
 
-def _all_different(targets: Sequence[str]) -> None:
+def _all_different(targets: Sequence[str], key: Callable[[str], str] = str) -> None:
     """Two things of one name would replace one another."""
     seen: set[str] = set()
     for target in targets:
-        key = names.key(target.rstrip("/"))
-        if key in seen:
+        name = key(target.rstrip("/"))
+        if name in seen:
             raise Conflict(f"two of these would both be {target}; put them into different folders")
-        seen.add(key)
+        seen.add(name)
 
 
 def _shown(root: str, path: Parts) -> str:

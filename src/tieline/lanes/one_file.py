@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from tieline.errors import ProtocolError
+from tieline.store.files.facts import changed_at
 from tieline.store.files.staging import hash_range, hash_zeros
 from tieline.wire.lane import (
     BLOCK,
@@ -68,7 +69,7 @@ def send_file(sender: "Sender", root: int, path: Parts, descriptor: int, status:
     asked = size > BLOCK
     source = source_of(status) if asked else b""
     sender.watcher.item(root, path, size)
-    sender.lane.say(File(root, list(path), size, status.st_mode & 0o777, status.st_mtime_ns, source))
+    sender.lane.say(File(root, list(path), size, status.st_mode & 0o777, changed_at(status), source))
     sending = _Sending(sender, descriptor, status, asked)
     try:
         sending.run()

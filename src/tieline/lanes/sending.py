@@ -19,6 +19,7 @@ from tieline.lanes.one_file import UNREADABLE, UnreadableError, reading, send_fi
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
+from tieline.store.files.facts import changed_at
 from tieline.wire.lane import (
     BATCH,
     BATCH_FILES,
@@ -211,7 +212,7 @@ class Sender:
         if not self._known:
             return False
         there = self._known.get((number, folder), {}).get(name)
-        if there != (status.st_size, status.st_mtime_ns):
+        if there != (status.st_size, changed_at(status)):
             return False
         self._same += 1
         self._same_bytes += status.st_size
@@ -249,7 +250,7 @@ class _Filling:
         got, status = read
         digest = blake3(self._sender.buffer[self._size : self._size + got]).digest()
         self._sender.watcher.item(self._root, path, got)
-        self._files.append(Small(name, got, status.st_mode & 0o777, status.st_mtime_ns, digest))
+        self._files.append(Small(name, got, status.st_mode & 0o777, changed_at(status), digest))
         self._size += got
 
     def _read(self, descriptor: int, status: os.stat_result) -> tuple[int, os.stat_result] | None:

@@ -41,6 +41,8 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
         raise click.UsageError("--as goes with a single PATH")
     if "-" in sources and len(sources) > 1:
         raise click.UsageError("standard input (-) goes alone")
+    if "-" in sources and sys.stdin is None:
+        raise click.UsageError("standard input is closed, so there is nothing to put")
     try:
         done = run(_put(where, sources, dest, name, to, keep, as_json))
     except KeyboardInterrupt:

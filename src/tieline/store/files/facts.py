@@ -38,6 +38,11 @@ def of(name: str, status: os.stat_result, target: str = "") -> Facts:
     return Facts(name, kind, size, mtime, inode, stat.S_IMODE(status.st_mode) & 0o777, target)
 
 
+def changed_at(status: os.stat_result) -> int:
+    """Time of change in unix nanoseconds, as it is kept, sent and compared."""
+    return kept(status.st_mtime_ns, 0)[0]
+
+
 def kept(mtime_ns: int, inode: int) -> tuple[int, int]:
     """Time of change and inode as they are kept and compared."""
     return max(-MOST, min(mtime_ns, MOST)), inode & MOST
