@@ -171,8 +171,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lanes_per_account: int = 16
     "The same for one account, so that nobody takes them all."
 
-    lane_seen: int = 500_000
-    "Files a side of a lane says it has already, and the other remembers, to pass over them; some 200 bytes each."
+    lane_told: int = 5_000_000
+    "Files that one side of a lane says it has already, so that they need not come again; what is beyond comes again."
+
+    lanes_seen: int = 300_000
+    "Files the server remembers for all its lanes of what their callers have already; some 100 bytes each."
 
     lane_wait: float = 10.0
     "Seconds. A lane that waits for its next transfer is cut after so long, so that others can have one."

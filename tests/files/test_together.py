@@ -138,6 +138,8 @@ async def test_who_follows_an_upload_that_fails_fails_too(house: House, stack: A
     await tap.pour(bytes(6 * MiB))
     await begun(house)
     getting = asyncio.create_task(bob.files.get("/x", house.folder / "back", wait=True))
+    while not list(house.folder.glob(".tieline-staging/*")):  # noqa: ASYNC110  # until he follows
+        await asyncio.sleep(0.005)
     pouring = asyncio.create_task(tap.pour(bytes(6 * MiB)))
     done = await putting
     assert "do not fit" in done.failed[0].reason

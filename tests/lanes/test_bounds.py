@@ -40,7 +40,7 @@ HUGE = 1 << 62
 
 @pytest.fixture
 def limits() -> Limits:
-    return msgspec.structs.replace(DEFAULT, lane_seen=5000)
+    return msgspec.structs.replace(DEFAULT, lane_told=5000)
 
 
 async def opened(house: House, stack: AsyncExitStack, peer: tieline.Client | None = None) -> Lane:

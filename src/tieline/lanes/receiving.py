@@ -132,7 +132,7 @@ class Receiver:
 
     def tell(self, seen: Iterable[Seen]) -> None:
         """Say what is there, folder by folder; of a tree of very many files not all."""
-        left = self.limits.lane_seen
+        left = self.limits.lane_told
         for one in seen:
             for at in range(0, min(left, len(one.files)), _SEEN):
                 self.lane.say(Seen(one.root, one.folder, one.files[at : at + _SEEN]))

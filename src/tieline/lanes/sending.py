@@ -16,6 +16,7 @@ from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following, Growing, send_growing
 from tieline.lanes.one_file import UNREADABLE, UnreadableError, reading, send_file
+from tieline.lanes.remembered import Budget, Remembered
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
@@ -46,8 +47,6 @@ from tieline.wire.lane import (
 Parts = tuple[str, ...]
 _LOOKS = 5
 "How often a small file that changes is read again."
-Known = dict[tuple[int, Parts], dict[str, tuple[int, int]]]
-"What the other side has: by root and folder, a file's size and mtime by its name."
 
 
 class Root(Protocol):
@@ -84,12 +83,20 @@ class Watcher(Protocol):
 class Sender:
     """`run()` sends all roots and returns when the other side has said what became of everything."""
 
-    def __init__(self, lane: Lane, roots: Sequence[Root], watcher: Watcher, limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        roots: Sequence[Root],
+        watcher: Watcher,
+        limits: Limits = DEFAULT,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self.lane = lane
         self.limits = limits
         self.watcher = watcher
         self._roots = roots
-        self._known: Known = {}
+        self._known = Remembered(budget or Budget(limits.lane_told))
         self._same = self._same_bytes = 0
         self._memory = memoryview(mmap.mmap(-1, mmap.PAGESIZE + BATCH))
         self.piece = self._memory[mmap.PAGESIZE - HEADER.size :]
@@ -97,25 +104,32 @@ class Sender:
         self.buffer = self._memory[mmap.PAGESIZE :]
 
     def run(self) -> None:
-        for number, root in enumerate(self._roots):
-            self._root(number, root)
+        try:
+            for number, root in enumerate(self._roots):
+                self._root(number, root)
+        finally:
+            self._known.close()
         self.lane.say(End(self._same, self._same_bytes))
         while not isinstance(self.heed(self.lane.message(self.limits.lane_commit)), AllKept):
             pass
 
     def learn(self) -> None:
-        """Read what the other side has."""
+        """Read what the other side has. `run` forgets it."""
+        try:
+            self._learn()
+        except BaseException:
+            self._known.close()
+            raise
+
+    def _learn(self) -> None:
         entries = 0
         while not isinstance(message := self.lane.message(), SeenAll):
             if not isinstance(message, Seen):
                 raise ProtocolError(f"{type(message).__name__} where Seen was due")
             entries += len(message.files) + 1
-            if entries > 2 * self.limits.lane_seen:
-                raise ProtocolError(
-                    f"more than {entries:,} entries told of, where {self.limits.lane_seen:,} are allowed"
-                )
-            there = self._known.setdefault((message.root, tuple(message.folder)), {})
-            there.update((name, (size, mtime)) for name, size, mtime in message.files)
+            if entries > 2 * self.limits.lane_told:
+                raise ProtocolError(f"told of {entries:,} files, where {self.limits.lane_told:,} are allowed")
+            self._known.add(message.root, tuple(message.folder), message.files)
 
     def heed(self, message: AnyMessage) -> AnyMessage:
         """Take note of what is kept; everything else is given back."""
@@ -209,10 +223,7 @@ class Sender:
         filling.send()
 
     def _is_there(self, number: int, folder: Parts, name: str, status: os.stat_result) -> bool:
-        if not self._known:
-            return False
-        there = self._known.get((number, folder), {}).get(name)
-        if there != (status.st_size, changed_at(status)):
+        if not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
             return False
         self._same += 1
         self._same_bytes += status.st_size

@@ -13,6 +13,7 @@ from tieline.errors import CallError, Denied, ProtocolError, Unavailable
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following
 from tieline.lanes.receiving import Receiver
+from tieline.lanes.remembered import Budget
 from tieline.lanes.sending import Sender
 from tieline.lanes.there import seen_below
 from tieline.limits import DEFAULT, Limits
@@ -45,6 +46,7 @@ class Transfers:
         keep = min(limits.staged, files.quota.each or limits.staged)
         self.area = StagingArea(files.tree.fd, keep_for=limits.staging_age, keep=keep)
         self._catalogue = catalogue
+        self._budget = Budget(limits.lanes_seen)
 
     def start(self) -> None:
         """Blocking, before anybody calls: forget what nobody will go on with."""
@@ -108,7 +110,7 @@ class Transfers:
         if not identity.may(READ) or identity.guest:
             raise Denied(identity.refusal("to get files", READ))
         roots = [_Root(self.files, identity, path, self.area if get.wait else None) for path in get.roots]
-        sender = Sender(lane, roots, _Nobody(), self.limits)
+        sender = Sender(lane, roots, _Nobody(), self.limits, budget=self._budget)
         sender.learn()
         sender.run()
 
