@@ -25,6 +25,7 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
+from tieline.store.files.trouble import on_this_machine
 from tieline.wire.lane import Get, Put
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Files:
         )
 
         def work(lane: Lane) -> None:
+            on_this_machine(str(destination.where))
             lane.say(Get(remote, wait))
             receiver = Receiver(lane, destination, tally, self._client.limits)
             receiver.tell(destination.seen())

@@ -57,14 +57,22 @@ class LocalDestination:
         self.by = server
         self._targets = [*targets]
         self._limits = limits
-        self._tree = Tree(where, shared=False, limits=limits)
+        self.where = where
         try:
-            self.area = StagingArea(self._tree.fd, keep_for=limits.staging_age)
-            self.area.sweep(alone=False)
+            self._tree = Tree(where, shared=False, limits=limits)
+            self.area = self._stage()
+        except OSError as error:  # told of the folder the person named, not of one of ours in it
+            raise OSError(error.errno, error.strerror, str(where)) from error
+        self.publisher = Publisher(self._tree, self.area, durable=False)
+
+    def _stage(self) -> StagingArea:
+        try:
+            area = StagingArea(self._tree.fd, keep_for=self._limits.staging_age)
+            area.sweep(alone=False)
         except BaseException:
             self._tree.close()
             raise
-        self.publisher = Publisher(self._tree, self.area, durable=False)
+        return area
 
     def close(self) -> None:
         self.area.close()
