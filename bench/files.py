@@ -73,18 +73,20 @@ def measure_all(setup: Setup, folder: Path, sizes: list[int], count: int) -> lis
             peers[name] = stack.enter_context(make(own, setup.certificate))
         contests = []
         for up in (True, False):
-            way = "up" if up else "down"
-            large = Contest(f"large files {way}", METRICS)
-            large.run(
-                [name for name, peer in peers.items() if peer.takes_large],
-                setup.rounds,
-                lambda name, up=up: of_sizes(peers[name], folder, sizes, up),
-            )
-            able = [name for name, peer in peers.items() if peer.takes_folders]
-            small = Contest(f"small files {way}", SMALL_METRICS)
-            small.run(able, setup.rounds, lambda name, up=up: of_small(peers[name], folder, count, up))
-            contests += [large, small]
+            contests += contests_of(peers, setup.rounds, folder, sizes, count, up)
         return contests
+
+
+def contests_of(
+    peers: dict[str, Peer], rounds: int, folder: Path, sizes: list[int], count: int, up: bool
+) -> list[Contest]:
+    way = "up" if up else "down"
+    large, small = Contest(f"large files {way}", METRICS), Contest(f"small files {way}", SMALL_METRICS)
+    able = [name for name, peer in peers.items() if peer.takes_large]
+    large.run(able, rounds, lambda name: of_sizes(peers[name], folder, sizes, up))
+    able = [name for name, peer in peers.items() if peer.takes_folders]
+    small.run(able, rounds, lambda name: of_small(peers[name], folder, count, up))
+    return [large, small]
 
 
 def of_sizes(peer: Peer, folder: Path, sizes: list[int], up: bool) -> dict[str, Figures]:

@@ -170,7 +170,10 @@ class MemoryFloor(Talking):
         return self._ask("put", f"memory:{source.stat().st_size}", "memory")
 
     def get(self, name: str, target: Path) -> float:
-        return self._ask("get", f"memory:{self.stored(name).stat().st_size}", "memory")
+        return self._ask("get", f"memory:{self._size}", "memory")
+
+    def have(self, source: Path, name: str) -> None:
+        self._size = source.stat().st_size
 
 
 # -- over ssh --------------------------------------------------------------------------------------------------------

@@ -162,17 +162,41 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     path_depth: int = 64
     "Folders within one another at most; a walk through a tree holds as many."
 
+    files_per_account: int = 1_000_000
+    "Files one account may have; each costs the server's disk an entry of its own, however small it is."
+
+    http_requests: int = 64
+    "Requests for files that one account may have going on over HTTP; one more is answered 503."
+
+    http_stall: float = 120.0
+    "Seconds a client may take for one MiB of a file over HTTP, either way: one slower than 9 KB/s is cut."
+
     listing: int = 1000
     "Entries in one page of a folder's listing at most, so that it fits a frame."
 
     folder_entries: int = 200_000
     "Entries one folder takes; their names are held in memory while files are put into it, to find clashes."
 
-    lanes: int = 64
+    lanes: int = 128
     "Lanes (connections for files) served at once, a thread each; one more is `overloaded`."
 
     lanes_per_account: int = 16
     "The same for one account, so that nobody takes them all."
+
+    lane_told: int = 5_000_000
+    "Files that one side of a lane says it has already, so that they need not come again; what is beyond comes again."
+
+    lanes_seen: int = 300_000
+    "Files the server remembers for all its lanes of what their callers have already; some 100 bytes each."
+
+    lane_wait: float = 10.0
+    "Seconds. A lane that waits for its next transfer is cut after so long, so that others can have one."
+
+    lane_queue: float = 600.0
+    "Seconds. How long a client tries to get a lane from a server that serves no more at the moment."
+
+    staged: int = 64 * 1024 * MiB
+    "Bytes. Interrupted uploads kept for one account; beyond it the oldest give way."
 
     lane_token: float = 30.0
     "Seconds. A token for a lane is good once, for so long."

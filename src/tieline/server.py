@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tieline.doors.http import HttpDoor
+from tieline.doors.http import HttpDoor, own_hosts
 from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
 from tieline.errors import ConfigError
@@ -189,8 +189,8 @@ class Server:
         )
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
-        self._http = HttpDoor(self.name)
-        HttpFiles(self.files, self.uploads, self.tokens).install(self._http.app)
+        self._http = HttpDoor(self.name, hosts=own_hosts(self.certificate.names))
+        HttpFiles(self.files, self.uploads, self.tokens, self.limits).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
 

@@ -213,7 +213,7 @@ async def test_the_owner_can_say_which_names_are_ours(serve):
 
 def test_own_hosts_are_addresses_this_machine_and_the_names_given(monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "Box.lan")
-    ours = own_hosts(["tie.example"])
+    ours = own_hosts(["tie.example", "*.lab.example"])
     for host in (
         "127.0.0.1",
         "10.1.2.3",
@@ -224,10 +224,14 @@ def test_own_hosts_are_addresses_this_machine_and_the_names_given(monkeypatch):
         "BOX",
         "box.local",
         "tie.example.",
+        "any.lab.example",
     ):
         assert ours(host), host
     for host in (
         "evil.example",
+        "lab.example",
+        "a.b.lab.example",
+        "x.evil.lab.example.evil",
         "box.lan.evil.example",
         "localhost.evil.example",
         "127.0.0.1.evil.example",

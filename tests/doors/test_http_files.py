@@ -1,6 +1,7 @@
 """Files over HTTP, with real curl and wget, and with callers who want something else than a file."""
 
 import asyncio
+import gzip
 import json
 import os
 import socket
@@ -9,9 +10,11 @@ import pytest
 from blake3 import blake3
 from tests.doors.files_shop import close, open_shop, until
 
-from tieline.doors import http_files, http_receiving, http_sending
+from tieline.doors import http_answers, http_callers, http_files, http_sending
+from tieline.limits import Limits
 from tieline.link import listener
 from tieline.login import penalties
+from tieline.transports.certificate import make_certificate
 
 BIG = os.urandom(3 << 20)
 
@@ -25,6 +28,13 @@ async def send_for_ever(writer):
 @pytest.fixture
 async def shop(tmp_path):
     async with open_shop(tmp_path / "data") as shop:
+        yield shop
+
+
+@pytest.fixture
+async def hurried(tmp_path):
+    """One that waits for nobody, and does one thing at a time for each account."""
+    async with open_shop(tmp_path / "data", limits=Limits(http_stall=0.5, http_requests=1)) as shop:
         yield shop
 
 
@@ -102,10 +112,10 @@ async def test_a_name_travels_as_rfc_6266_and_8187_say(shop):
         "naïve.txt": "attachment; filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt",
         "日本": "attachment; filename=\"__\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC",
     }.items():
-        assert http_files.disposition(name) == shown
+        assert http_answers.disposition(name) == shown
     shop.file("/naïve.txt")
     answer = await shop.ask("/na%C3%AFve.txt")
-    assert answer.headers["content-disposition"] == http_files.disposition("naïve.txt")
+    assert answer.headers["content-disposition"] == http_answers.disposition("naïve.txt")
 
 
 async def test_head_is_get_without_the_body(shop):
@@ -151,6 +161,14 @@ async def test_a_large_file_nobody_knows_is_sent_at_once_and_has_its_tag_next_ti
     os.utime(shop.file("/y", BIG), (1_600_000_000, 1_600_000_000))
     asked = await shop.ask("/y", f'If-None-Match: "{blake3(BIG).hexdigest()}"')
     assert asked.status == 304, "who asks by tag gets an answer by tag"
+
+
+async def test_a_file_of_any_date_can_be_had(shop):
+    for seconds in (10_413_792_000, -2_000_000_000, 0):
+        os.utime(shop.file("/x", b"hello"), (seconds, seconds))
+        answer = await shop.ask("/x")
+        assert (answer.status, answer.body) == (200, b"hello"), seconds
+        assert answer.headers["last-modified"].endswith("GMT")
 
 
 async def test_an_empty_file_is_a_file(shop):
@@ -285,16 +303,41 @@ async def test_put_only_over_what_was_seen(shop):
     assert (shop.root / "x").read_bytes() == b"two"
 
 
+async def test_of_two_who_change_what_both_have_seen_one_is_told(shop):
+    tag = (await shop.ask("/x", method="PUT", body=b"0")).headers["etag"]
+    for turn in range(10):
+        bodies = [f"{turn} {who}".encode() for who in range(3)]
+        answers = await asyncio.gather(*(shop.ask("/x", f"If-Match: {tag}", method="PUT", body=b) for b in bodies))
+        assert sorted(answer.status // 100 for answer in answers) == [2, 4, 4]
+        (won,) = [answer for answer in answers if answer.status < 300]
+        tag = won.headers["etag"]
+        assert (await shop.ask("/x")).headers["etag"] == tag
+    answers = await asyncio.gather(
+        *(shop.ask("/x", f"If-Match: {tag}", method=method, body=b"new") for method in ("PUT", "DELETE"))
+    )
+    assert sorted(answer.status // 100 for answer in answers) == [2, 4], [answer.status for answer in answers]
+
+
+async def test_a_condition_on_what_is_not_there_fails(shop):
+    for method in ("PUT", "DELETE"):
+        for tag in ("*", '"x"'):
+            assert (await shop.ask("/nothing", f"If-Match: {tag}", method=method)).status == 412
+    assert shop.names() == ["people", "rooms"]
+
+
 async def test_into_somebodys_letter_box_and_not_out_of_it(shop):
     await shop.token_of("bob")
-    assert (await shop.ask("/people/bob/note", method="PUT", body=b"hi")).status == 201
-    assert (await shop.ask("/people/bob/note", method="PUT", body=b"changed")).status == 409
+    note = "/people/bob/inbox/ada/note"
+    assert (await shop.ask(note, method="PUT", body=b"hi")).status == 201
+    assert (await shop.ask(note, method="PUT", body=b"changed")).status == 409
     for method in ("GET", "HEAD", "DELETE"):
-        assert (await shop.ask("/people/bob/note", method=method)).status == 403
+        assert (await shop.ask(note, method=method)).status == 403
     assert (await shop.ask("/people/bob/")).status == 403
-    assert (await shop.ask("/people/nobody/note", method="PUT", body=b"hi")).status == 404
+    elsewhere = await shop.ask("/people/bob/note", method="PUT", body=b"hi")
+    assert (elsewhere.status, b"into /people/bob/inbox/ada/" in elsewhere.body) == (403, True)
+    assert (await shop.ask("/people/nobody/inbox/ada/note", method="PUT", body=b"hi")).status == 404
     bob = await shop.token_of("bob", name="second")
-    assert (await shop.ask("/people/bob/note", token=bob)).body == b"hi"
+    assert (await shop.ask(note, token=bob)).body == b"hi"
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -325,8 +368,8 @@ async def test_chunks_that_are_none_are_refused_and_leave_nothing(shop, caplog):
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
-async def test_an_upload_that_drips_is_cut(shop, monkeypatch):
-    monkeypatch.setattr(http_receiving, "STALL", 0.2)
+async def test_an_upload_that_drips_is_cut(hurried):
+    shop = hurried
     reader, writer = await shop.connect()
     writer.write(shop.request("/files/x", "Content-Length: 100000", method="PUT"))
     try:
@@ -343,8 +386,8 @@ async def test_an_upload_that_drips_is_cut(shop, monkeypatch):
     assert shop.names() == ["people", "rooms"]
 
 
-async def test_a_download_that_is_not_read_is_cut(shop, monkeypatch):
-    monkeypatch.setattr(http_sending, "STALL", 0.2)
+async def test_a_download_that_is_not_read_is_cut(hurried):
+    shop = hurried
     shop.file("/x", bytes(64 << 20))
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -385,6 +428,14 @@ async def test_curl_is_told_to_go_on_only_when_its_file_is_wanted(shop, tmp_path
     assert "HTTP/1.1 100" not in bad.err
     assert "HTTP/1.1 403" in bad.err
     assert (await shop.ask("/x", "Expect: a miracle", method="PUT", body=b"x")).status == 417
+
+
+async def test_a_file_is_put_as_it_is_and_not_unpacked(shop):
+    packed = gzip.compress(bytes(1 << 20))
+    assert (await shop.ask("/x.gz", "Content-Encoding: gzip", method="PUT", body=packed)).status == 415
+    assert (await shop.ask("/x.gz", "Content-Type: application/gzip", method="PUT", body=packed)).status == 201
+    assert (shop.root / "x.gz").read_bytes() == packed
+    assert (await shop.ask("/x.gz", "Accept-Encoding: gzip")).body == packed
 
 
 async def test_a_part_of_a_file_is_no_file(shop):
@@ -472,7 +523,7 @@ async def test_a_token_that_ended_is_good_for_nothing(shop):
 
 @pytest.mark.parametrize("way", ["token", "device", "account", "scopes"])
 async def test_what_is_going_on_stops_when_the_token_ends(shop, monkeypatch, way):
-    monkeypatch.setattr(http_files, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(http_callers, "LOOK_AGAIN", 0.0)
     monkeypatch.setattr(http_sending, "PIECE", 64 << 10)
     shop.file("/x", bytes(64 << 20))
     down, down_writer = await shop.connect()
@@ -503,6 +554,23 @@ async def test_what_is_going_on_stops_when_the_token_ends(shop, monkeypatch, way
     assert shop.names() == ["people", "rooms", "x"]
 
 
+@pytest.mark.parametrize("way", ["token", "scopes"])
+async def test_what_came_whole_is_not_stored_for_a_token_that_ended_meanwhile(shop, way):
+    reader, writer = await shop.connect()
+    writer.write(shop.request("/files/x", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello\r\n")
+    await shop.begun()
+    if way == "token":
+        await shop.server.tokens.revoke("ada", "test")
+    else:
+        await shop.server.accounts.allow("ada", ["chat", "files.read"])
+    writer.write(b"0\r\n\r\n")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 401 "), answer
+    await close(writer)
+    await shop.settled()
+    assert shop.names() == ["people", "rooms"]
+
+
 async def test_a_token_is_not_taken_in_plain_text_from_another_machine(shops, monkeypatch):
     async with shops(allow_plain=True) as shop:
         monkeypatch.setattr(listener, "is_loopback", lambda host: False)
@@ -515,8 +583,18 @@ async def test_another_host_than_ours_is_not_answered(shop):
     assert (await shop.ask("/", host="evil.example")).status == 421
 
 
-async def test_one_account_has_only_so_much_going_on(shop, monkeypatch):
-    monkeypatch.setattr(http_files, "AT_ONCE", 1)
+async def test_the_names_in_the_certificate_are_ours(shops, tmp_path):
+    certificate, key = make_certificate(["files.lab.example", "*.other.example"])
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+    async with shops(cert=tmp_path / "cert.pem", key=tmp_path / "key.pem") as shop:
+        assert (await shop.ask("/", host="Files.lab.example:7788")).status == 200
+        assert (await shop.ask("/", host="any.other.example")).status == 200
+        assert (await shop.ask("/", host="lab.example")).status == 421
+
+
+async def test_one_account_has_only_so_much_going_on(hurried):
+    shop = hurried
     reader, writer = await shop.connect()
     writer.write(shop.request("/files/x", "Content-Length: 10", method="PUT") + b"hello")
     await shop.begun()

@@ -1,5 +1,6 @@
 """Files and folders up and down, by each way to the server."""
 
+import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from blake3 import blake3
 
 import tieline
-from tieline.errors import Denied, NotFound
+from tieline.errors import Conflict, Denied, NotFound
 from tieline.limits import KiB, MiB
 
 from .conftest import House
@@ -179,13 +180,13 @@ async def test_who_may_not_write_puts_nothing(house: House, stack: AsyncExitStac
 async def test_a_letter_box_takes_new_files_and_gives_nothing(house: House, stack: AsyncExitStack) -> None:
     ada, bob = await house.login(stack, "ada"), await house.login(stack, "bob")
     (house.folder / "x").write_bytes(b"for bob")
-    assert (await ada.files.put(house.folder / "x", "/people/bob/")).failed == []
+    assert (await ada.files.put(house.folder / "x", "/people/bob/inbox/ada/")).failed == []
     (house.folder / "x").write_bytes(b"something else")
-    again = await ada.files.put(house.folder / "x", "/people/bob/")
+    again = await ada.files.put(house.folder / "x", "/people/bob/inbox/ada/")
     assert "there already" in again.failed[0].reason
-    got = await ada.files.get("/people/bob/x", house.folder / "back")
+    got = await ada.files.get("/people/bob/inbox/ada/x", house.folder / "back")
     assert got.failed
-    await bob.files.get("/people/bob/x", house.folder / "back")
+    await bob.files.get("/people/bob/inbox/ada/x", house.folder / "back")
     assert (house.folder / "back").read_bytes() == b"for bob"
 
 
@@ -204,8 +205,6 @@ async def test_a_pipe_is_sent_to_its_end(house: House, stack: AsyncExitStack) ->
 
 
 async def asyncio_pump(source: int, write: int) -> "object":
-    import asyncio
-
     def pump() -> None:
         while piece := os.read(source, 70_001):
             os.write(write, piece)
@@ -246,3 +245,52 @@ async def test_progress_goes_up_to_the_whole(house: House, stack: AsyncExitStack
     assert seen[-1].bytes == seen[-1].total_bytes == 20 * MiB
     assert (seen[-1].files, seen[-1].total_files) == (1, 1)
     assert [one.bytes for one in seen] == sorted(one.bytes for one in seen)
+
+
+async def test_two_of_one_name_are_refused_before_anything_moves(house: House, stack: AsyncExitStack) -> None:
+    peer = await house.login(stack, "ada")
+    for name in ("a", "b"):
+        (house.folder / name).mkdir()
+        (house.folder / name / "x").write_bytes(name.encode())
+        await peer.files.put(house.folder / name, "/lab/")
+    with pytest.raises(Conflict, match="both be"):
+        await peer.files.put([house.folder / "a" / "x", house.folder / "b" / "x"], "/lab/")
+    with pytest.raises(Conflict, match="both be"):
+        await peer.files.get("/lab/*/x", house.folder / "here")
+    assert not (house.files / "lab" / "x").exists()
+
+
+async def test_several_gets_into_one_folder_are_in_nobodys_way(house: House, stack: AsyncExitStack) -> None:
+    peer = await house.login(stack, "ada")
+    for number in range(6):
+        (house.folder / str(number)).write_bytes(bytes(number * 3000))
+    await peer.files.put([house.folder / str(number) for number in range(6)], "/lab/")
+    for _ in range(5):
+        gets = (peer.files.get(f"/lab/{each}", house.folder / "here", inside=True) for each in range(6))
+        done = await asyncio.gather(*gets)
+        assert [each.failed for each in done] == [[]] * 6
+    assert sorted(path.name for path in (house.folder / "here").iterdir()) == [str(each) for each in range(6)]
+
+
+async def test_a_small_file_that_changes_all_the_while_is_not_sent_in_part(
+    house: House, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await house.login(stack, "ada")
+    source = house.folder / "x"
+    source.write_bytes(b"1" * 100)
+    real, count = os.preadv, iter(range(2, 100))
+
+    def preadv(fd: int, buffers: list[memoryview], offset: int) -> int:
+        got = real(fd, buffers, offset)
+        if (number := next(count)) < restless:
+            source.write_bytes(b"%d" % (number % 10) * 50 * number)
+        return got
+
+    restless = 4
+    monkeypatch.setattr(os, "preadv", preadv)
+    done = await peer.files.put(source, "/x")
+    assert (done.failed, (house.files / "x").read_bytes()) == ([], source.read_bytes())
+    restless = 1000
+    done = await peer.files.put(source, "/y")
+    assert "changes" in done.failed[0].reason
+    assert not (house.files / "y").exists()

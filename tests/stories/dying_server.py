@@ -48,9 +48,9 @@ STEPS: dict[str, Callable[[], None]] = {
     "nothing is durable": lambda: around(publish.Publisher, "_make_durable", before=die),
     "bytes are durable": lambda: around(publish.Publisher, "_make_durable", after=die),
     "it has its name": lambda: around(folder, "rename", after=die),
-    "its name is durable": lambda: around(folder.Folder, "sync", after=die),
-    "it is not recorded": lambda: around(publish.Publisher, "_note", before=die),
-    "it is recorded and not acknowledged": lambda: around(publish.Publisher, "_note", after=die),
+    "its name is durable": lambda: around(publish.Publisher, "_all_or_none", after=die),
+    "it is not recorded": lambda: around(publish.Publisher, "_tell", before=die),
+    "it is recorded and not acknowledged": lambda: around(publish.Publisher, "_put_in_place", after=die),
     "the catalogue is told": lambda: around(transfers, "_entry", before=die),
 }
 

@@ -127,3 +127,8 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(tmp_path
 
 def test_the_private_key_is_not_in_the_repr(certificate):
     assert repr(certificate) == f"<ServerCertificate pin={certificate.pin}>"
+
+
+def test_it_says_which_names_it_is_for() -> None:
+    made = ServerCertificate(*make_certificate(["Box.Lan", "10.0.0.7", "*.lab.example"]))
+    assert made.names == ["localhost", "box.lan", "*.lab.example"]

@@ -135,14 +135,18 @@ def opening_of(request: web.Request) -> Opening:
 
 
 def own_hosts(names: Collection[str] = ()) -> Callable[[str], bool]:
-    """Says whether a Host header (without port) is ours: an IP address, localhost, this machine's name or one given."""
+    """Says whether a Host header (without port) is ours: an IP address, localhost, this machine's name or one given.
+
+    A name may be `*.lab.example`, as in certificates: any one name before the dot.
+    """
     machine = socket.gethostname().lower()
     ours = {"localhost", machine, machine.partition(".")[0], *(name.lower() for name in names)}
     ours |= {f"{name}.local" for name in ours}
 
     def is_ours(host: str) -> bool:
         host = host.lower().rstrip(".")
-        return not host or host in ours or host.endswith(".localhost") or _is_address(host)
+        known = host in ours or f"*.{host.partition('.')[2]}" in ours
+        return not host or known or host.endswith(".localhost") or _is_address(host)
 
     return is_ours
 

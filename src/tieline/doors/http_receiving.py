@@ -13,8 +13,6 @@ from tieline.limits import MiB
 
 PIECE = MiB
 "Bytes handed on at once."
-STALL = 120.0
-"Seconds a client may take for one piece; one that sends slower than 9 KB/s is cut."
 
 
 async def expected(request: web.Request) -> None:
@@ -23,15 +21,19 @@ async def expected(request: web.Request) -> None:
         raise web.HTTPExpectationFailed
 
 
-async def receive(request: web.Request, write: Callable[[bytes], Awaitable[None]], *, allowed: Allowed) -> None:
-    """Give the whole body to `write`, which is at the one piece while the next comes. Raises CutError, what `write`
-    raises, or another ConnectionError when the client leaves before its end."""
+async def receive(
+    request: web.Request, write: Callable[[bytes], Awaitable[None]], *, allowed: Allowed, stall: float
+) -> None:
+    """Give the whole body to `write`, which is at the one piece while the next comes; a piece may take `stall` seconds.
+
+    Raises CutError, what `write` raises, or another ConnectionError when the client leaves before its end.
+    """
     if "Expect" in request.headers and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself has not begun
     writing: asyncio.Task[None] | None = None
     try:
-        while piece := await _piece(request):
+        while piece := await _piece(request, stall):
             if writing is not None:
                 await writing
             writing = asyncio.create_task(_write(write, piece))
@@ -44,12 +46,12 @@ async def receive(request: web.Request, write: Callable[[bytes], Awaitable[None]
             writing.cancel()
 
 
-async def _piece(request: web.Request) -> bytes:
+async def _piece(request: web.Request, stall: float) -> bytes:
     """The next bytes, as many as come at once or make a piece; empty at the end."""
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(STALL):
+        async with asyncio.timeout(stall):
             while size < PIECE:
                 part = await request.content.readany()
                 if not part:

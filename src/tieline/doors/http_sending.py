@@ -14,8 +14,6 @@ from tieline.limits import MiB
 
 PIECE = MiB
 "Bytes between two looks at the caller's right, and read at once where the kernel cannot send by itself."
-STALL = 120.0
-"Seconds a client may take for one piece; one that reads slower than 9 KB/s is cut."
 
 Read = Callable[[int, int, int], Awaitable[bytes]]
 "read(fd, size, offset), in a thread"
@@ -27,14 +25,16 @@ class CutError(ConnectionError):
 
 
 class Body:
-    """The bytes from `start` to before `stop` of the open file `fd`, which stays the caller's."""
+    """The bytes from `start` to before `stop` of the open file `fd`, which stays the caller's. `stall`: the seconds a
+    client may take for one piece."""
 
-    def __init__(self, fd: int, start: int, stop: int, *, read: Read, allowed: Allowed) -> None:
+    def __init__(self, fd: int, start: int, stop: int, *, read: Read, allowed: Allowed, stall: float) -> None:
         self._fd = fd
         self._offset = start
         self._stop = stop
         self._read = read
         self._allowed = allowed
+        self._stall = stall
         self._kernel = True
 
     async def send(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -51,7 +51,7 @@ class Body:
     async def _piece(self, request: web.Request, response: web.StreamResponse, file: Any) -> None:
         size = min(PIECE, self._stop - self._offset)
         try:
-            async with asyncio.timeout(STALL):
+            async with asyncio.timeout(self._stall):
                 sent = await self._by_kernel(request, file, size) if self._kernel else 0
                 if not self._kernel:
                     sent = await self._copy(response, size)

@@ -8,7 +8,7 @@ async with peer.files.open("/lab/report.pdf") as file:
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
+from tieline.store.files.trouble import on_this_machine
 from tieline.wire.lane import Get, Put
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Files:
         local = [Path(path) for path in _several(paths)]
         into = await self._is_into(dest, len(local), inside)
         targets = [_joined(dest, _name_of(path)) if into else dest for path in local]
+        _all_different(targets, names.key)
         tally = Tally(lambda root, path: _shown(str(local[root]), path), self._reporting(progress))
         if progress is not None:
             await asyncio.to_thread(_count_up, local, tally)
@@ -106,16 +108,20 @@ class Files:
         on their way to the server. Raises NotFound for a pattern that fits nothing.
         """
         remote = await self.matching([paths] if isinstance(paths, str) else paths)
+        report = self._reporting(progress)
         where, into = _local_folder(dest, len(remote), inside)
         targets: list[Parts] = [(_last(path),) if into else (Path(dest).name,) for path in remote]
         if inside is False and Path(dest).is_dir():
             where, targets = Path(dest), [() for _ in remote]
-        tally = Tally(lambda root, path: _shown(remote[root], path), self._reporting(progress))
+        if any(targets):
+            _all_different(["/".join(target) for target in targets])
+        tally = Tally(lambda root, path: _shown(remote[root] if 0 <= root < len(remote) else "?", path), report)
         destination = await asyncio.to_thread(
             LocalDestination, where, targets, server=self._client.address.where, keep=keep, limits=self._client.limits
         )
 
         def work(lane: Lane) -> None:
+            on_this_machine(str(destination.where))
             lane.say(Get(remote, wait))
             receiver = Receiver(lane, destination, tally, self._client.limits)
             receiver.tell(destination.seen())
@@ -151,7 +157,7 @@ class Files:
         Each block is verified before it is handed out. `wait` follows a file that is still on its way to the server.
         """
         tally = Tally(lambda _, __: path, None)
-        return RemoteFile(path, self._transfer(tally), self._client.limits, wait=wait)
+        return RemoteFile(path, self._transfer(tally), tally, self._client.limits, wait=wait)
 
     async def list(self, path: str = "/") -> list[Entry]:
         """What is in a folder, by name; of a file, just that."""
@@ -251,6 +257,16 @@ def _last(path: str) -> str:
     if not parts:
         raise InvalidArgument("/ has no name to be known by here; say which folders of it, or use sync")
     return parts[-1]
+
+
+def _all_different(targets: Sequence[str], key: Callable[[str], str] = str) -> None:
+    """Two things of one name would replace one another."""
+    seen: set[str] = set()
+    for target in targets:
+        name = key(target.rstrip("/"))
+        if name in seen:
+            raise Conflict(f"two of these would both be {target}; put them into different folders")
+        seen.add(name)
 
 
 def _shown(root: str, path: Parts) -> str:

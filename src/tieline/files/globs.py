@@ -1,5 +1,8 @@
 """Patterns in remote paths: `/lab/*.csv` becomes the names there are. The server is asked for folders, nothing more, so
-what it answers is matched here and never taken for more than was asked for."""
+what it answers is matched here and never taken for more than was asked for.
+
+A name that is there just as it is written is meant, whatever signs are in it: `photo [1].jpg` is a photo.
+"""
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -34,5 +37,7 @@ async def _matching(files: "Files", folder: str, pattern: str) -> list[str]:
         names = [entry.name async for entry in files.entries(folder)]
     except NotFound:
         return []
+    if pattern in names:
+        return [pattern]
     hidden = pattern.startswith(".")
     return [name for name in names if fnmatchcase(name, pattern) and (hidden or not name.startswith("."))]

@@ -5,7 +5,7 @@ calls it; the same code as the server's own keeps it whole.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tieline.errors import InvalidArgument
@@ -57,22 +57,31 @@ class LocalDestination:
         self.by = server
         self._targets = [*targets]
         self._limits = limits
-        self._tree = Tree(where, shared=False, limits=limits)
+        self.where = where
         try:
-            self.area = StagingArea(self._tree.fd)
-            self.area.sweep(limits.staging_age, alone=False)
+            self._tree = Tree(where, shared=False, limits=limits)
+            self.area = self._stage()
+        except OSError as error:  # told of the folder the person named, not of one of ours in it
+            raise OSError(error.errno, error.strerror, str(where)) from error
+        self.publisher = Publisher(self._tree, self.area, durable=False)
+
+    def _stage(self) -> StagingArea:
+        try:
+            area = StagingArea(self._tree.fd, keep_for=self._limits.staging_age)
+            area.sweep(alone=False)
         except BaseException:
             self._tree.close()
             raise
-        self.publisher = Publisher(self._tree, self.area, durable=False)
+        return area
 
     def close(self) -> None:
         self.area.close()
         self._tree.close()
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> Iterator[Seen]:
         """What is there of each root."""
-        return [one for root, target in enumerate(self._targets) for one in seen_below(self._tree, root, target)]
+        for root, target in enumerate(self._targets):
+            yield from seen_below(self._tree, root, target)
 
     def path(self, root: int, path: Sequence[str]) -> Parts:
         if not 0 <= root < len(self._targets):

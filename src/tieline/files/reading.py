@@ -8,15 +8,18 @@ from typing import Self
 from blake3 import blake3
 
 from tieline.errors import CallError, Conflict, LinkClosed, ProtocolError, call_error
+from tieline.files.tally import Tally
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
 from tieline.store.files.staging import hash_zeros
 from tieline.wire.lane import (
     BATCH,
+    BLOCK,
     DAMAGED,
     HOLE,
     Again,
+    Alive,
     AllKept,
     Batch,
     Broken,
@@ -43,10 +46,11 @@ _AHEAD = 2
 class RemoteFile:
     """`await read(n)`, or `async for block in file`. Made by `peer.files.open`; use it as a context manager."""
 
-    def __init__(self, path: str, transfer: Transfer, limits: Limits, *, wait: bool = False) -> None:
+    def __init__(self, path: str, transfer: Transfer, tally: Tally, limits: Limits, *, wait: bool = False) -> None:
         self.path = path
         self.size: int | None = None
         "Known from the first read on, unless the file is still on its way to the server."
+        self._tally = tally
         self._limits = limits
         self._wait = wait
         self._loop = asyncio.get_running_loop()
@@ -109,6 +113,7 @@ class RemoteFile:
     # -- in the thread -------------------------------------------------------------------------------------------
 
     def _work(self, lane: Lane) -> None:
+        self._tally.moved(self._given)
         lane.say(Get([self.path], self._wait))
         lane.say(SeenAll())
         match lane.message():
@@ -133,7 +138,7 @@ class RemoteFile:
         self.size = size
         if len(batch.files) != 1 or blake3(data).digest() != batch.files[0].digest:
             raise LinkClosed("a file was damaged on the way")
-        self._hand_out(data, len(data))
+        self._hand_out(lane, data, len(data))
 
     def _file(self, lane: Lane, file: File) -> None:
         self.size = file.size
@@ -146,12 +151,14 @@ class RemoteFile:
         while True:
             kind, size = lane.header()
             if kind is Kind.DATA:
+                _within_block(len(block) + size)
                 piece = lane.exactly(size) if size <= BATCH else _long(lane, size)
                 if not deaf:
                     hasher.update(piece)
                     block += piece
             elif kind is Kind.HOLE:
                 (size,) = HOLE.unpack(lane.exactly(HOLE.size))
+                _within_block(len(block) + size)
                 if not deaf:
                     hash_zeros(hasher, size)
                     block += bytes(size)
@@ -160,7 +167,7 @@ class RemoteFile:
                 if deaf:
                     continue
                 if digest == hasher.digest():
-                    self._verified(offset, digest, bytes(block), hasher)
+                    self._verified(lane, offset, digest, bytes(block), hasher)
                     block.clear()
                     if asked:
                         lane.say(Verified(offset))
@@ -171,6 +178,8 @@ class RemoteFile:
                     raise LinkClosed("a file was damaged on the way")
             else:
                 match lane.payload(size):
+                    case Alive():
+                        pass
                     case From(offset) if offset == self._given:
                         deaf = False
                         hasher = self._hasher.copy()
@@ -184,21 +193,29 @@ class RemoteFile:
                     case other:
                         raise ProtocolError(f"{type(other).__name__} within a file")
 
-    def _verified(self, offset: int, digest: bytes, block: bytes, hasher: blake3) -> None:
+    def _verified(self, lane: Lane, offset: int, digest: bytes, block: bytes, hasher: blake3) -> None:
         begin = offset - len(block)
         if offset > self._given:
-            self._hand_out(block[max(0, self._given - begin) :], offset)
+            self._hand_out(lane, block[max(0, self._given - begin) :], offset)
         self._hasher = hasher.copy()
         self._marks.append((offset, digest))
 
-    def _hand_out(self, data: bytes, offset: int) -> None:
+    def _hand_out(self, lane: Lane, data: bytes, offset: int) -> None:
         if not data or offset <= self._given:
             return
-        self._room.acquire()
+        with lane.resting():
+            self._room.acquire()
         if self._closed:
             raise CallError("nobody reads any more")
+        # A reader may pause for longer than the lane lives; what was handed out is a reason to go on with another.
+        self._tally.moved(offset - self._given)
         self._given = offset
         self._loop.call_soon_threadsafe(self._blocks.put_nowait, data)
+
+
+def _within_block(size: int) -> None:
+    if size > BLOCK:
+        raise ProtocolError(f"{size:,} bytes of a file without a mark")
 
 
 def _long(lane: Lane, size: int) -> bytes:

@@ -18,6 +18,7 @@ from tieline.errors import Conflict, NotFound
 from tieline.files.tally import Parts, Report, Transferred
 from tieline.lanes.walking import AFolder, ALink, SomeFiles, walk
 from tieline.store.files.beneath import FOLDER
+from tieline.store.files.facts import changed_at
 
 if TYPE_CHECKING:
     from tieline.files.api import Files
@@ -106,7 +107,7 @@ def _here(folder: Path) -> Things | None:
                 case SomeFiles(fd, inner, names):
                     for name in names:
                         status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                        things[*inner, name] = Thing("file", status.st_size, status.st_mtime_ns // _MS)
+                        things[*inner, name] = Thing("file", status.st_size, changed_at(status) // _MS)
     finally:
         os.close(descriptor)
     return things

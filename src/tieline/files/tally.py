@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from tieline.errors import ProtocolError
 from tieline.wire.lane import BLOCK, DAMAGED, Failure, Note
 
 Parts = tuple[str, ...]
@@ -153,6 +154,8 @@ class Tally:
             if self._counted in said:
                 self._notes.append(said[self._counted])
             self._counted += 1
+        if self._counted < count:
+            raise ProtocolError(f"{count} things are said to be kept or not, of {self._counted} that there were")
 
     # -- told to others ------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ The loop hands out tokens and hears how it goes; the work is done by one thread 
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -23,9 +24,11 @@ Ask = Callable[[], Awaitable[bytes]]
 Work = Callable[[Lane], Any]
 "What is to be done over one lane; done again from the beginning over the next when that breaks."
 
+_QUEUE = 2.0
+"Seconds, more or less, until a server that serves no more lanes is asked again."
 TRIES = 8
 "Lanes that may break one after another without anything having been done."
-_AGAIN = (LinkError, Unavailable, Overloaded, DeadlineExceeded)
+_AGAIN = (LinkError, Unavailable, DeadlineExceeded)
 
 
 class Transfer:
@@ -79,6 +82,7 @@ class Transfer:
 
     def _attempts(self, work: Work) -> None:
         tries = 0
+        queued = time.monotonic()
         while True:
             try:
                 self._once(work)
@@ -86,6 +90,11 @@ class Transfer:
                     self._tally.tell(now=True)
                     return
                 tries += 1
+            except Overloaded as error:
+                if time.monotonic() > queued + self._limits.lane_queue:
+                    raise
+                self._tally.tell(f"{error}; waiting")
+                self._stop.wait(_QUEUE * (0.5 + random.random()))
             except _AGAIN as error:
                 if self._stop.is_set():
                     raise
@@ -110,7 +119,8 @@ class Transfer:
             if self._stop.is_set():
                 raise LinkClosed("the transfer was stopped")
             self._tally.begin()
-            work(lane)
+            with lane.working():
+                work(lane)
         finally:
             with self._lock:
                 self._lane = None

@@ -11,10 +11,12 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, cast
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
+from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
 from tieline.wire.lane import (
     HEADER,
@@ -31,7 +33,7 @@ from tieline.wire.lane import (
 )
 
 _INBOX = 16 * KiB
-"Bytes asked for when a header is wanted: a TLS record. What comes of file bytes with it is copied once more."
+"Bytes of answers read at once while sending: a TLS record."
 _SLICE = 0.5
 "Seconds a wait lasts at most before it looks at its deadline."
 _PILE = 1 * MiB
@@ -49,11 +51,13 @@ class Lane:
         self._limits = limits
         self._idle = limits.lane_idle
         self._progress = limits.lane_progress
+        self._header = memoryview(bytearray(HEADER.size))
         self._buffer = memoryview(bytearray(_INBOX))
         self._inbox = bytearray()
         "What has come and was not asked for yet."
         self._read = self._reader()
         self._stopped: TielineError | None = None
+        self._turns: Turns | None = None
         sock.setblocking(False)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -74,6 +78,31 @@ class Lane:
         except OSError:
             pass
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """In turns with other lanes: around everything that a lane's thread does."""
+        self._turns = TURNS
+        self._turns.take()
+        try:
+            yield
+        finally:
+            turns, self._turns = self._turns, None
+            turns.give()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Around waiting for anything but the processor."""
+        if self._turns is None:
+            yield
+            return
+        with self._turns.resting():
+            yield
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended from outside."""
+        return self._stopped is not None
+
     # -- out -----------------------------------------------------------------------------------------------------
 
     def say(self, message: Message) -> None:
@@ -82,8 +111,10 @@ class Lane:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of it, taking in meanwhile what comes when it has to wait."""
+        if self._turns is not None:
+            self._turns.pass_on()
         view = memoryview(data)
-        deadline = 0.0
+        deadline = 0.0  # one for all of it: who reads a byte now and then holds nobody up
         while view:
             try:
                 sent = self.sock.send(view)
@@ -94,7 +125,6 @@ class Lane:
             else:
                 self.bytes_out += sent
                 view = view[sent:]
-                deadline = 0.0
 
     def send_file(self, descriptor: int, offset: int, size: int) -> None:
         """Bytes of a file, from the kernel straight to a plain socket. A file that has become shorter is LinkClosed."""
@@ -126,23 +156,30 @@ class Lane:
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
+        if self._turns is not None:
+            self._turns.pass_on()
         allowed = self._idle if idle is None else idle
         while len(self._inbox) < HEADER.size:
-            got = self._receive(self._buffer, self._progress if self._inbox else allowed)
-            self._inbox += self._buffer[:got]
+            # No more than the header: what follows is then read to where it belongs, and not copied twice.
+            got = self._receive(self._header[len(self._inbox) :], self._progress if self._inbox else allowed)
+            self._inbox += self._header[len(self._inbox) : len(self._inbox) + got]
         header = bytes(self._inbox[: HEADER.size])
         del self._inbox[: HEADER.size]
         return read_header(header)
 
     def message(self, idle: float | None = None) -> AnyMessage:
         """The next frame, which must be a message. `Alive` is passed over; `Closing` is raised as what it says."""
+        allowed = self._idle if idle is None else idle
+        until = time.monotonic() + allowed
         while True:
-            kind, size = self.header(idle)
+            kind, size = self.header(max(_SLICE, until - time.monotonic()))
             if kind is not Kind.MESSAGE:
                 raise ProtocolError(f"a {kind.name} frame where a message was due")
             message = self.payload(size)
             if not isinstance(message, Alive):
                 return message
+            if time.monotonic() > until:  # being alive is not enough
+                raise LinkClosed(f"nothing but signs of life for {allowed:g} s")
 
     def payload(self, size: int) -> AnyMessage:
         """The message whose header was just read."""
@@ -170,7 +207,7 @@ class Lane:
         if done:
             view[:done] = self._inbox[:done]
             del self._inbox[:done]
-        read = self._read
+        read, deadline = self._read, 0.0
         while done < size:
             try:  # a TLS record is no longer than 16 KiB, so this goes round often
                 while done < size and (got := read(size - done, view[done:])):
@@ -179,7 +216,8 @@ class Lane:
             except OSError:
                 pass  # `_receive` meets it again, or waits
             if done < size:
-                done += self._receive(view[done:], self._progress)
+                deadline = deadline or time.monotonic() + self._progress
+                done += self._receive(view[done:], self._progress, deadline)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -190,14 +228,13 @@ class Lane:
             return cast(Callable[[int, memoryview], int], sock.read)  # one Python frame less than recv_into
         return lambda size, view: sock.recv_into(view, size)
 
-    def _receive(self, view: memoryview, allowed: float) -> int:
-        deadline = 0.0
+    def _receive(self, view: memoryview, allowed: float, deadline: float = 0.0) -> int:
         while True:
             try:
                 got = self.sock.recv_into(view)
             except (BlockingIOError, ssl.SSLWantReadError):
                 deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
-                self._poll.poll(_SLICE * 1000)
+                self._wait(self._poll, _SLICE)
             except OSError as error:
                 self._lost(error)
             else:
@@ -210,10 +247,15 @@ class Lane:
         """Until more can be sent, or something was taken in; returns the deadline of this wait."""
         deadline = self._deadline(deadline, self._progress, "the other side takes nothing more")
         piled = len(self._inbox) >= _PILE
-        for _, event in (self._poll_out if piled else self._poll_both).poll(_SLICE * 1000):
-            if event & select.POLLIN and self._take_in():
-                return 0.0
+        for _, event in self._wait(self._poll_out if piled else self._poll_both, _SLICE):
+            if event & select.POLLIN:
+                self._take_in()
         return deadline
+
+    def _wait(self, poll: "select.poll", seconds: float) -> list[tuple[int, int]]:
+        """For the network; others work meanwhile."""
+        with self.resting():
+            return poll.poll(seconds * 1000)
 
     def _take_in(self) -> int:
         """What has come while we could not send."""
@@ -248,6 +290,18 @@ class Lane:
         ):
             raise LinkClosed("the lane was cut") from error
         raise LinkClosed(f"the lane was cut ({error.strerror or error})") from error
+
+    def linger(self, seconds: float) -> None:
+        """We have said our last word: pass over what still comes, until the other side hangs up or so long."""
+        self._stopped = None
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._poll.poll(left * 1000):
+            try:
+                if not socket.socket.recv(self.sock, _INBOX):
+                    return
+            except BlockingIOError:
+                continue
 
     def close(self) -> None:
         self.sock.close()

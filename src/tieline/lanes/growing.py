@@ -91,9 +91,9 @@ def _run(sender: "Sender", growing: Growing) -> int:
 
 def _piece(sender: "Sender", growing: Growing, offset: int, hasher: blake3) -> int:
     """Send the next bytes, as many as there are, not beyond the block's end; 0 at the end of all."""
-    room = min(len(sender.buffer) - HEADER.size, BLOCK - offset % BLOCK)
-    piece = sender.buffer[: HEADER.size + room]
-    while (got := growing.read(piece[HEADER.size :], offset)) is None:
+    room = min(len(sender.buffer), BLOCK - offset % BLOCK)
+    piece = sender.piece[: HEADER.size + room]
+    while (got := _read(sender, growing, piece[HEADER.size :], offset)) is None:
         sender.lane.say(Alive())
     if got:
         HEADER.pack_into(piece, 0, got, Kind.DATA)
@@ -101,6 +101,11 @@ def _piece(sender: "Sender", growing: Growing, offset: int, hasher: blake3) -> i
         sender.lane.send(piece[: HEADER.size + got])
         sender.watcher.moved(got)
     return got
+
+
+def _read(sender: "Sender", growing: Growing, view: memoryview, offset: int) -> int | None:
+    with sender.lane.resting():
+        return growing.read(view, offset)
 
 
 class Pipe:
@@ -155,6 +160,7 @@ class _SendingPipe:
 
     def run(self) -> int:
         self._begin(self._agree())
+        self._sender.watcher.moved(self._offset)
         while True:
             size = _piece(self._sender, self._pipe, self._offset, self._hasher)
             self._offset += size
@@ -235,7 +241,7 @@ class Following:
         self._area = area
         self._staging = staging
         self._clock = clock
-        self._fd = os.dup(staging.fd)
+        self._fd = staging.reopen()
         self._lost: float | None = None
 
     def close(self) -> None:

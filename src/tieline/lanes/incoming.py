@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from tieline.errors import CallError, LinkError, ProtocolError
+from tieline.errors import CallError, Denied, LinkError, ProtocolError
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel
-from tieline.store.files.staging import Staging
+from tieline.store.files.staging import JustStored, Staging
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BLOCK,
     DAMAGED,
     HOLE,
+    TEXT,
     Again,
+    Alive,
     Broken,
     Done,
     Failure,
@@ -27,6 +29,8 @@ from tieline.wire.lane import (
 if TYPE_CHECKING:
     from tieline.lanes.receiving import Receiver
 
+_LONG = 8 * BLOCK
+"Bytes of a file worth a thread that hashes."
 _MOST_AGAINS = 100
 "Damaged blocks of one file after which it is given up: something is wrong that sending again does not mend."
 
@@ -40,14 +44,19 @@ def receive_file(receiver: "Receiver", file: File) -> None:
         receiver.to.room(file.size or 0)
         staging = _begin(receiver, file, path)
     except CallError as error:
-        receiver.fail(number, error)
+        again = Failure(number, DAMAGED, str(error)[:TEXT]) if isinstance(error, JustStored) else None
+        receiver.fail(number, again or error)
         _refuse(receiver, file, error)
         return
+    if (file.size or 0) >= _LONG:
+        staging.hash_beside()
     incoming = _Incoming(receiver, file, number, path, staging)
     try:
         incoming.run()
     except BaseException as error:
-        staging.close("interrupted" if isinstance(error, LinkError) else "failed")
+        # Whatever ends the lane interrupts the file, also a goodbye of ours; what is kept is nobody's who was cast out.
+        ended = isinstance(error, LinkError) or (receiver.lane.stopped and not isinstance(error, Denied))
+        staging.close("interrupted" if ended else "failed")
         raise
 
 
@@ -58,7 +67,8 @@ def _begin(receiver: "Receiver", file: File, path: Parts) -> Staging:
         source = b"\0".join((to.by.encode(), "/".join(path).encode(), file.source))
     taken = CallError("another command of yours goes on with this file")
     try:
-        staging = to.area.begin(path, to.by, source=source, stop=lambda: lane.stop(taken))
+        with lane.resting():  # for who had it before us to let go
+            staging = to.area.begin(path, to.by, source=source, stop=lambda: lane.stop(taken))
     except OSError as error:
         raise told(error, path) from error
     staging.size = file.size
@@ -69,14 +79,14 @@ def _refuse(receiver: "Receiver", file: File, error: CallError) -> None:
     """Say so, and pass over what comes of it all the same."""
     lane = receiver.lane
     if file.source:
-        lane.say(No(error.code, str(error)[:1000]))
+        lane.say(No(error.code, str(error)[:TEXT]))
     while True:
         kind, size = lane.header()
         if kind is Kind.MESSAGE:
             message = lane.payload(size)
             if isinstance(message, Done | Broken):
                 return
-            if not isinstance(message, From):
+            if not isinstance(message, From | Alive):
                 raise ProtocolError(f"{type(message).__name__} within a file")
         else:
             skip(receiver, size)
@@ -103,6 +113,7 @@ class _Incoming:
         "What comes does not count: until `From`, or, when it has failed, to its end."
         self._failed: CallError | Failure | None = None
         self._agains = 0
+        self._since_mark = 0
         self._room = file.size or 0
         "Bytes there is room for."
 
@@ -123,9 +134,11 @@ class _Incoming:
                 return
 
     def _data(self, size: int) -> None:
-        buffer, lane, staging = self._receiver.buffer, self._lane, self._staging
+        receiver, lane, staging = self._receiver, self._lane, self._staging
+        self._within_block(size)
         while size:
-            piece = buffer[: min(size, len(buffer))]
+            receiver.buffer, receiver.other = receiver.other, receiver.buffer
+            piece = receiver.buffer[: min(size, len(receiver.buffer))]
             lane.read_into(piece)
             size -= len(piece)
             if self._deaf:
@@ -151,17 +164,27 @@ class _Incoming:
 
     def _hole(self) -> None:
         (size,) = HOLE.unpack(self._lane.exactly(HOLE.size))
+        self._within_block(size)
         if self._deaf:
             return
-        if size > 1 << 40:
-            raise ProtocolError(f"a hole of {size:,} bytes")
         try:
+            self._make_room(self._staging.offset + size)
             self._staging.hole(size)
         except OSError as error:
             self._fail(told(error, self._path))
-        self._receiver.hearer.moved(size)
+        except CallError as error:
+            self._fail(error)
+        else:
+            self._receiver.hearer.moved(size)
+
+    def _within_block(self, size: int) -> None:
+        """A mark is due at each block's end, so nothing goes beyond it."""
+        self._since_mark += size
+        if self._since_mark > BLOCK:
+            raise ProtocolError(f"{self._since_mark:,} bytes of a file without a mark")
 
     def _mark(self, offset: int, digest: bytes) -> None:
+        self._since_mark = 0
         if self._deaf:
             return
         before = self._staging.offset
@@ -183,6 +206,8 @@ class _Incoming:
             case From(offset):
                 self._from(offset)
                 return False
+            case Alive():
+                return False
             case Done():
                 self._done()
                 return True
@@ -193,8 +218,12 @@ class _Incoming:
                 raise ProtocolError(f"{type(other).__name__} within a file")
 
     def _from(self, offset: int) -> None:
+        self._since_mark = 0
         if self._failed is not None:
             return
+        # Going back further than asked costs reading it all again: at the beginning only.
+        if not self._deaf or (self._agains and offset != self._staging.verified):
+            raise ProtocolError(f"from {offset}, which was not asked for")
         before = self._staging.offset
         if not self._staging.start(offset):
             raise ProtocolError(f"from {offset}, which is not here")
@@ -222,14 +251,14 @@ class _Incoming:
         self._receiver.add(self._number, Parcel(arrived, self._path, to.by, to.replaces(self._path), staging))
 
     def _broken(self, code: str, message: str) -> None:
-        self._give_up(self._failed or Failure(self._number, code or "broken", message[:1000]))
+        self._give_up(self._failed or Failure(self._number, code or "broken", message[:TEXT]))
 
     def _fail(self, error: CallError | Failure) -> None:
         self._failed = self._failed or error
         self._deaf = True
         if self._asked:
             code, message = error.code, str(error) if isinstance(error, CallError) else error.message
-            self._lane.say(No(code, message[:1000]))
+            self._lane.say(No(code, message[:TEXT]))
 
     def _give_up(self, error: CallError | Failure) -> None:
         self._receiver.fail(self._number, error)

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from tieline.errors import ProtocolError
+from tieline.store.files.facts import changed_at
 from tieline.store.files.staging import hash_range, hash_zeros
 from tieline.wire.lane import (
     BLOCK,
@@ -34,8 +36,25 @@ CHANGED = "changed"
 "The code of a file that was another one when all of it was sent."
 
 
+UNREADABLE = "unreadable"
+"The code of a file that the disk does not give."
+
+
 class _Refused(Exception):
     """The other side does not want the file."""
+
+
+class UnreadableError(Exception):
+    """The disk does not give the file, as opposed to trouble with the lane; says why."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Around reading a file that is to be sent: what the disk refuses is about this file alone."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableError((error.strerror or str(error)).lower()) from error
 
 
 def source_of(status: os.stat_result) -> bytes:
@@ -50,12 +69,15 @@ def send_file(sender: "Sender", root: int, path: Parts, descriptor: int, status:
     asked = size > BLOCK
     source = source_of(status) if asked else b""
     sender.watcher.item(root, path, size)
-    sender.lane.say(File(root, list(path), size, status.st_mode & 0o777, status.st_mtime_ns, source))
+    sender.lane.say(File(root, list(path), size, status.st_mode & 0o777, changed_at(status), source))
     sending = _Sending(sender, descriptor, status, asked)
     try:
         sending.run()
     except _Refused:
         sender.lane.say(Broken("", ""))  # why is known to the other side
+    except UnreadableError as error:
+        sending.settle()
+        sender.lane.say(Broken(UNREADABLE, f"it cannot be read: {error}"))
     else:
         sending.say_end()
 
@@ -85,6 +107,14 @@ class _Sending:
                 self._answers(waiting=True)
         if not self._asked:
             self._sender.heed_all()
+
+    def settle(self) -> None:
+        """Hear what is still to be said of the blocks that were sent: it must not be taken for the next file's."""
+        try:
+            while self._asked and self._verified < self._offset:
+                self._answers(waiting=True)
+        except _Refused:
+            pass
 
     def say_end(self) -> None:
         now = os.fstat(self._fd)
@@ -121,7 +151,10 @@ class _Sending:
     def _matches(self, offset: int, digest: bytes) -> bool:
         if offset != self._offset + BLOCK or offset > self._size:
             return False
-        hash_range(self._hasher, self._fd, self._offset, BLOCK)
+        try:
+            hash_range(self._hasher, self._fd, self._offset, BLOCK)
+        except OSError:
+            return False  # read again when it is sent, and told then
         if self._hasher.digest() != digest:
             return False
         self._offset = offset
@@ -143,18 +176,30 @@ class _Sending:
             self._good[end] = self._hasher.copy()
 
     def _data(self, begin: int, end: int) -> None:
-        lane, buffer, update, fd = self._lane, self._sender.buffer, self._hasher.update, self._fd
+        if not self._lane.tls:
+            self._straight(begin, end)
+            return
+        lane, buffer, update, fd = self._lane, self._sender.piece, self._hasher.update, self._fd
         room = len(buffer) - HEADER.size
         while begin < end:
             size = min(room, end - begin)
             piece = buffer[: HEADER.size + size]
             HEADER.pack_into(piece, 0, size, Kind.DATA)
-            got = os.preadv(fd, [piece[HEADER.size :]], begin)
+            with reading():
+                got = os.preadv(fd, [piece[HEADER.size :]], begin)
             if got < size:
                 piece[HEADER.size + got :] = bytes(size - got)  # it became shorter: the end will say so
             update(piece[HEADER.size :])
             lane.send(piece)
             begin += size
+
+    def _straight(self, begin: int, end: int) -> None:
+        """On a plain socket the kernel takes the bytes from the file. They are read besides, to be hashed: should the
+        file change between the two, the digest is wrong, and the other side asks again."""
+        with reading():
+            hash_range(self._hasher, self._fd, begin, end - begin)
+        self._lane.send(HEADER.pack(end - begin, Kind.DATA))
+        self._lane.send_file(self._fd, begin, end - begin)
 
     def _extents(self, end: int) -> Iterator[tuple[int, int, bool]]:
         """Where there are bytes and where there is nothing, from where we are up to `end`."""
@@ -170,7 +215,8 @@ class _Sending:
             if data > at:
                 yield at, data, False
             if data < end:
-                hole = min(end, os.lseek(self._fd, data, os.SEEK_HOLE))
+                with reading():
+                    hole = min(end, os.lseek(self._fd, data, os.SEEK_HOLE))
                 yield data, hole, True
                 data = hole
             at = data

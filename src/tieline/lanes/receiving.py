@@ -4,7 +4,7 @@ Plain blocking code for the lane's thread. A group ends when nothing more has co
 single file is acknowledged at once, and thousands share the steps that cost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -14,13 +14,14 @@ from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.incoming import receive_file
 from tieline.limits import DEFAULT, Limits, MiB
-from tieline.store.files.names import Parts
+from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.staging import StagingArea
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BATCH,
     DAMAGED,
+    TEXT,
     AllKept,
     Batch,
     End,
@@ -97,6 +98,8 @@ class Receiver:
         self.count = 0
         "Items so far."
         self.buffer = memoryview(bytearray(BATCH))
+        self.other = memoryview(bytearray(BATCH))
+        "The two take turns, so that one can be hashed while the other is filled."
         self._group: list[Parcel] = []
         self._numbers: list[int] = []
         self._bytes = 0
@@ -117,7 +120,7 @@ class Receiver:
                 case Folder():
                     self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
                 case Link():
-                    self._made(message.root, message.path, "link", partial(self._make_link, message.target))
+                    self._link(message)
                 case Left():
                     self.hearer.left(message.root, tuple(message.path), message.message)
                 case End():
@@ -127,11 +130,15 @@ class Receiver:
                 case _:
                     raise ProtocolError(f"{type(message).__name__} where something to keep was due")
 
-    def tell(self, seen: Sequence[Seen]) -> None:
-        """Say what is there."""
+    def tell(self, seen: Iterable[Seen]) -> None:
+        """Say what is there, folder by folder; of a tree of very many files not all."""
+        left = self.limits.lane_told
         for one in seen:
-            for at in range(0, len(one.files), _SEEN):
+            for at in range(0, min(left, len(one.files)), _SEEN):
                 self.lane.say(Seen(one.root, one.folder, one.files[at : at + _SEEN]))
+            left -= len(one.files) + 1
+            if left <= 0:
+                break
         self.lane.say(SeenAll())
 
     def add(self, number: int, parcel: Parcel) -> None:
@@ -139,13 +146,14 @@ class Receiver:
         self._group.append(parcel)
         self._numbers.append(number)
         self._bytes += parcel.arrived.size
-        if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
+        if len(self._group) + len(self._failures) >= _GROUP or self._bytes >= _GROUP_BYTES:
             self.commit()
 
     def fail(self, number: int, error: CallError | Failure) -> None:
         """One that is not kept."""
-        failure = error if isinstance(error, Failure) else Failure(number, error.code, str(error)[:1000])
-        self._failures.append(failure)
+        self._failures.append(error if isinstance(error, Failure) else _failure(number, error))
+        if len(self._failures) + len(self._group) >= _GROUP:
+            self.commit()
 
     def next_number(self) -> int:
         self.count += 1
@@ -155,11 +163,13 @@ class Receiver:
         """Publish the group, and say what is kept."""
         group, numbers, notes = self._group, self._numbers, list[Note]()
         self._group, self._numbers, self._bytes = [], [], 0
-        for number, parcel, answer in zip(numbers, group, self.to.publisher.publish(group), strict=True):
+        with self.lane.resting():
+            answers = self.to.publisher.publish(group)
+        for number, parcel, answer in zip(numbers, group, answers, strict=True):
             if parcel.staging is not None:
                 parcel.staging.close("whole" if answer.error is None else "failed")
             if answer.error is not None:
-                self.fail(number, answer.error)
+                self._failures.append(_failure(number, answer.error))
             elif answer.note:
                 notes.append(Note(number, answer.note))
         failures, self._failures = self._failures, []
@@ -188,11 +198,12 @@ class Receiver:
             number = self.next_number()
             data = content[at : at + file.size]
             at += file.size
+            # Announced before anything can refuse it: numbers and names must stay together.
+            self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
             try:
+                path = self._path(batch, file.name)
                 if refused is not None:
                     raise refused
-                path = self._path(batch, file.name)
-                self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else (), file.size)
                 if blake3(data).digest() != file.digest:
                     self.fail(number, Failure(number, DAMAGED, "it was damaged on the way"))
                     continue
@@ -227,5 +238,15 @@ class Receiver:
     def _make_folder(self, mode: int, path: Parts) -> None:
         self.to.make_folder(path, mode & 0o777 | 0o700)
 
-    def _make_link(self, target: str, path: Parts) -> None:
-        self.to.make_link(path, target)
+    def _link(self, message: Link) -> None:
+        """One that leads out of its root is not made, wherever the root lies: what is there was not asked for."""
+
+        def make(path: Parts) -> None:
+            link_target(tuple(message.path[:-1]), message.target, self.limits)
+            self.to.make_link(path, message.target)
+
+        self._made(message.root, message.path, "link", make)
+
+
+def _failure(number: int, error: CallError) -> Failure:
+    return Failure(number, error.code, str(error)[:TEXT])

@@ -4,6 +4,7 @@ Plain blocking code for the lane's thread. A file that changes while it is sent 
 half new; a damaged block is sent again; what the other side has already is passed over.
 """
 
+import mmap
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -14,15 +15,18 @@ from blake3 import blake3
 from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following, Growing, send_growing
-from tieline.lanes.one_file import send_file
+from tieline.lanes.one_file import UNREADABLE, UnreadableError, reading, send_file
+from tieline.lanes.remembered import Budget, Remembered
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
+from tieline.store.files.facts import changed_at
 from tieline.wire.lane import (
     BATCH,
     BATCH_FILES,
     HEADER,
     SMALL,
+    TEXT,
     AllKept,
     AnyMessage,
     Batch,
@@ -41,8 +45,8 @@ from tieline.wire.lane import (
 )
 
 Parts = tuple[str, ...]
-Known = dict[tuple[int, Parts], dict[str, tuple[int, int]]]
-"What the other side has: by root and folder, a file's size and mtime by its name."
+_LOOKS = 5
+"How often a small file that changes is read again."
 
 
 class Root(Protocol):
@@ -79,32 +83,53 @@ class Watcher(Protocol):
 class Sender:
     """`run()` sends all roots and returns when the other side has said what became of everything."""
 
-    def __init__(self, lane: Lane, roots: Sequence[Root], watcher: Watcher, limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        roots: Sequence[Root],
+        watcher: Watcher,
+        limits: Limits = DEFAULT,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self.lane = lane
         self.limits = limits
         self.watcher = watcher
         self._roots = roots
-        self._known: Known = {}
+        self._known = Remembered(budget or Budget(limits.lane_told))
         self._same = self._same_bytes = 0
-        self._buffer = bytearray(BATCH)
-        self._view = memoryview(self._buffer)
-        self.buffer = self._view
-        "For one piece of a longer file."
+        self._memory = memoryview(mmap.mmap(-1, mmap.PAGESIZE + BATCH))
+        self.piece = self._memory[mmap.PAGESIZE - HEADER.size :]
+        "For a header and one piece of a longer file, which begins with a page: that is copied faster."
+        self.buffer = self._memory[mmap.PAGESIZE :]
 
     def run(self) -> None:
-        for number, root in enumerate(self._roots):
-            self._root(number, root)
+        try:
+            for number, root in enumerate(self._roots):
+                self._root(number, root)
+        finally:
+            self._known.close()
         self.lane.say(End(self._same, self._same_bytes))
         while not isinstance(self.heed(self.lane.message(self.limits.lane_commit)), AllKept):
             pass
 
     def learn(self) -> None:
-        """Read what the other side has."""
+        """Read what the other side has. `run` forgets it."""
+        try:
+            self._learn()
+        except BaseException:
+            self._known.close()
+            raise
+
+    def _learn(self) -> None:
+        entries = 0
         while not isinstance(message := self.lane.message(), SeenAll):
             if not isinstance(message, Seen):
                 raise ProtocolError(f"{type(message).__name__} where Seen was due")
-            there = self._known.setdefault((message.root, tuple(message.folder)), {})
-            there.update((name, (size, mtime)) for name, size, mtime in message.files)
+            entries += len(message.files) + 1
+            if entries > 2 * self.limits.lane_told:
+                raise ProtocolError(f"told of {entries:,} files, where {self.limits.lane_told:,} are allowed")
+            self._known.add(message.root, tuple(message.folder), message.files)
 
     def heed(self, message: AnyMessage) -> AnyMessage:
         """Take note of what is kept; everything else is given back."""
@@ -125,7 +150,7 @@ class Sender:
         try:
             descriptor = root.open()
         except (CallError, OSError) as error:
-            self._left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
+            self.left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
             return
         if not isinstance(descriptor, int):
             self._growing(number, descriptor)
@@ -137,7 +162,7 @@ class Sender:
             elif stat.S_ISREG(status.st_mode):
                 self._alone(number, descriptor, status)
             else:
-                self._left(number, (), special(status.st_mode))
+                self.left(number, (), special(status.st_mode))
         finally:
             os.close(descriptor)
 
@@ -160,7 +185,7 @@ class Sender:
                 case SomeFiles(fd, folder, names):
                     self._files(number, fd, folder, names)
                 case NotSent(path, message):
-                    self._left(number, path, message)
+                    self.left(number, path, message)
 
     def _alone(self, number: int, descriptor: int, status: os.stat_result) -> None:
         if self._is_there(number, (), "", status):
@@ -180,7 +205,7 @@ class Sender:
             except FileNotFoundError:
                 continue  # gone since
             except OSError as error:
-                self._left(number, (*folder, name), _reason(error))
+                self.left(number, (*folder, name), _reason(error))
                 continue
             try:
                 status = os.fstat(descriptor)
@@ -192,25 +217,22 @@ class Sender:
                     filling.send()
                     send_file(self, number, (*folder, name), descriptor, status)
                 else:
-                    self._left(number, (*folder, name), special(status.st_mode))
+                    self.left(number, (*folder, name), special(status.st_mode))
             finally:
                 os.close(descriptor)
         filling.send()
 
     def _is_there(self, number: int, folder: Parts, name: str, status: os.stat_result) -> bool:
-        if not self._known:
-            return False
-        there = self._known.get((number, folder), {}).get(name)
-        if there != (status.st_size, status.st_mtime_ns):
+        if not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
             return False
         self._same += 1
         self._same_bytes += status.st_size
         self.watcher.same(number, (*folder, name) if name else folder, status.st_size)
         return True
 
-    def _left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
+    def left(self, number: int, path: Parts, message: str, code: str = "refused") -> None:
         self.watcher.left(number, path, message)
-        self.lane.say(Left(number, list(path), code, message[:1000]))
+        self.lane.say(Left(number, list(path), code, message[:TEXT]))
 
 
 class _Filling:
@@ -224,16 +246,35 @@ class _Filling:
         self._size = 0
 
     def add(self, name: str, descriptor: int, status: os.stat_result) -> None:
-        size = status.st_size
-        if self._size + size > BATCH or len(self._files) == BATCH_FILES:
+        if self._size + status.st_size > BATCH or len(self._files) == BATCH_FILES:
             self.send()
-        place = self._sender.buffer[self._size : self._size + size]
-        got = os.readv(descriptor, [place]) if size else 0
-        digest = blake3(place[:got]).digest()
         path = (*self._folder, name) if name else self._folder
+        try:
+            with reading():
+                read = self._read(descriptor, status)
+        except UnreadableError as error:
+            self._sender.left(self._root, path, f"it cannot be read: {error}", UNREADABLE)
+            return
+        if read is None:
+            self._sender.left(self._root, path, "it changes all the while it is read")
+            return
+        got, status = read
+        digest = blake3(self._sender.buffer[self._size : self._size + got]).digest()
         self._sender.watcher.item(self._root, path, got)
-        self._files.append(Small(name, got, status.st_mode & 0o777, status.st_mtime_ns, digest))
+        self._files.append(Small(name, got, status.st_mode & 0o777, changed_at(status), digest))
         self._size += got
+
+    def _read(self, descriptor: int, status: os.stat_result) -> tuple[int, os.stat_result] | None:
+        """All of the file as it was at one moment, into the buffer; None when there was no such moment."""
+        for _ in range(_LOOKS):
+            if status.st_size > min(SMALL, BATCH - self._size):
+                return None
+            place = self._sender.buffer[self._size : self._size + status.st_size]
+            got = os.preadv(descriptor, [place], 0) if status.st_size else 0
+            before, status = status, os.fstat(descriptor)
+            if got == status.st_size and before.st_mtime_ns == status.st_mtime_ns:
+                return got, status
+        return None
 
     def send(self) -> None:
         if not self._files:

@@ -22,6 +22,13 @@ from tieline.wire.lane import ALPN, PREFACE, Closing, Open, Opened
 
 log = logging.getLogger("tieline.lanes")
 
+_LAST = 10.0
+"Seconds a lane that was cut may take to end: it looks up at each block."
+_SPARE = 8
+"Threads that may be about to end besides."
+_LINGER = 1.0
+"Seconds for the other side to read why the lane ends: closing over what it still sends would be a reset."
+
 Serve = Callable[[Lane, Identity], None]
 "Does what the caller wants of an open lane, in its thread, until the caller is done."
 
@@ -58,6 +65,7 @@ class LaneServer:
         self._opening: dict[Served, None] = {}  # oldest first
         self._open: set[Served] = set()
         self._closing = False
+        self._threads = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -66,12 +74,15 @@ class LaneServer:
 
     def take(self, sock: socket.socket, tls: bool) -> None:
         """Serve a caller of whom nothing was read yet. The socket is ours from here on."""
-        if self._closing:
+        if self._closing or self._threads >= 2 * self._limits.lanes + _SPARE:
             sock.close()
             return
         served = Served(sock)
+        self._threads += 1
         with self._lock:
             oldest = next(iter(self._opening)) if len(self._opening) >= self._limits.lanes else None
+            if oldest is not None:
+                del self._opening[oldest]  # the next is another, though this one's thread takes a moment to end
             self._opening[served] = None
         if oldest is not None:
             oldest.stop(Overloaded("too many callers want lanes"))
@@ -103,10 +114,11 @@ class LaneServer:
             await asyncio.wait(ends, timeout=seconds)
         for served in [*self._open, *self._opening]:
             served.stop(Unavailable("the server is closing"))
-        if ends:
-            await asyncio.wait(ends)
+        if ends and (await asyncio.wait(ends, timeout=_LAST))[1]:
+            log.error("%d lanes do not end; they end with the process", len(self._open))
 
     def _gone(self, served: Served) -> None:
+        self._threads -= 1
         if served.timer is not None:
             served.timer.cancel()
         if not served.ended.done():
@@ -150,7 +162,8 @@ class LaneServer:
         message = lane.message(self._limits.opening)
         identity = self._admit(served, lane, message.token if isinstance(message, Open) else b"")
         lane.say(Opened())
-        self._serve(lane, identity)
+        with lane.working():
+            self._serve(lane, identity)
 
     def _admit(self, served: Served, lane: Lane, token: bytes) -> Identity:
         with self._lock:  # from the token on `cut` finds the lane, or the token is gone
@@ -197,3 +210,4 @@ def with_farewell(lane: Lane, converse: Callable[[], None]) -> None:
 def _say(lane: Lane, closing: Closing) -> None:
     with suppress(LinkError, CallError, OSError, ValueError):
         lane.say(closing)
+        lane.linger(_LINGER)

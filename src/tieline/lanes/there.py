@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tieline.errors import CallError
 from tieline.lanes.walking import Allowed, SomeFiles, walk
+from tieline.store.files.facts import changed_at
 from tieline.store.files.names import Parts
 from tieline.store.files.tree import Tree
 from tieline.wire.lane import Seen
@@ -36,4 +37,4 @@ def _facts(files: SomeFiles) -> Iterator[tuple[str, int, int]]:
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            yield name, status.st_size, status.st_mtime_ns
+            yield name, status.st_size, changed_at(status)

@@ -58,7 +58,7 @@ def _inside(here: int, path: Parts, allowed: Allowed, limits: Limits) -> Iterato
         fault = fault_of(entry.name, limits)
         if fault is not None:
             if not (not path and entry.name.startswith(OURS)):
-                yield NotSent((*path, entry.name), f"the name {fault}")
+                yield NotSent((*path, _as_text(entry.name)), f"the name {fault}")
         elif entry.is_file(follow_symlinks=False):
             names.append(entry.name)
         elif entry.is_dir(follow_symlinks=False):
@@ -114,3 +114,8 @@ def special(mode: int) -> str:
     kinds = {stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
     kind = next((name for test, name in kinds.items() if test(mode)), "something special")
     return f"it is {kind}, and no file"
+
+
+def _as_text(name: str) -> str:
+    """A name that may not be UTF-8, as something that can be said and shown."""
+    return os.fsencode(name).decode(errors="replace")

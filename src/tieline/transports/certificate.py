@@ -44,6 +44,16 @@ class ServerCertificate(msgspec.Struct, frozen=True):
     def end_point(self) -> bytes:
         return end_point(self.der)
 
+    @property
+    def names(self) -> list[str]:
+        """The host names it is for, in lower case; `*.lab.example` stands for any one name before the dot."""
+        try:
+            extensions = x509.load_der_x509_certificate(self.der).extensions
+            found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound):
+            return []
+        return [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+
     def context(self) -> ssl.SSLContext:
         return server_context(self.certificate, self.key)
 

@@ -8,6 +8,7 @@ says. Items (folders, links, files) are counted from 0 in the order they are sen
 
 import struct
 from enum import IntEnum
+from typing import Annotated
 
 import msgspec
 
@@ -46,8 +47,19 @@ MESSAGE = 1 * MiB
 DAMAGED = "damaged"
 "The code of a failure that sending the file again may mend: it arrived with another digest."
 
+ROOTS = 1000
+"Roots of one Put or Get at most."
+
+TEXT = 300
+"Characters of a reason at most, so that those of a whole group fit a message."
+
 Parts = list[str]
 "A path below its root; empty for the root itself."
+Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"Bytes, or nanoseconds, as disks and databases count them."
+Time = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"Unix nanoseconds; some files are older than 1970."
+Roots = Annotated[list[str], msgspec.Meta(max_length=ROOTS)]
 
 
 class Kind(IntEnum):
@@ -76,7 +88,7 @@ class Open(Message, frozen=True, tag=1):
 class Put(Message, frozen=True, tag=2):
     """The client sends; each root is a path of the server, which first says what it has there (`Seen`)."""
 
-    roots: list[str]
+    roots: Roots
     keep: bool = False
     "Never put a file in the place of another."
 
@@ -84,7 +96,7 @@ class Put(Message, frozen=True, tag=2):
 class Get(Message, frozen=True, tag=3):
     """The server shall send what these paths are, after the client has said what it has of them (`Seen`)."""
 
-    roots: list[str]
+    roots: Roots
     wait: bool = False
     "Follow files that are still on their way to the server."
 
@@ -94,7 +106,7 @@ class Seen(Message, frozen=True, tag=4):
 
     root: int
     folder: Parts
-    files: list[tuple[str, int, int]]
+    files: list[tuple[str, Size, Time]]
 
 
 class SeenAll(Message, frozen=True, tag=5):
@@ -124,9 +136,9 @@ class Small(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One file of a batch."""
 
     name: str
-    size: int
+    size: Size
     mode: int
-    mtime: int
+    mtime: Time
     digest: bytes
 
 
@@ -148,10 +160,10 @@ class File(Message, frozen=True, tag=13):
 
     root: int
     path: Parts
-    size: int | None
+    size: Size | None
     "As far as it is known."
     mode: int
-    mtime: int | None
+    mtime: Time | None
     "Nanoseconds; None for what is not a file, such as standard input."
     source: bytes = b""
     "Changes when the file does. What was kept of an interrupted transfer goes on only with the same."
@@ -160,7 +172,7 @@ class File(Message, frozen=True, tag=13):
 class From(Message, frozen=True, tag=14):
     """The bytes that follow begin here. What the keeping side has beyond is forgotten."""
 
-    offset: int
+    offset: Size
 
 
 class Done(Message, frozen=True, tag=15):
@@ -212,13 +224,13 @@ class No(Message, frozen=True, tag=36):
 class Verified(Message, frozen=True, tag=32):
     """The current file is right up to here."""
 
-    offset: int
+    offset: Size
 
 
 class Again(Message, frozen=True, tag=33):
     """What came behind this place was damaged on the way; nothing counts until `From` this offset or an earlier."""
 
-    offset: int
+    offset: Size
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from blake3 import blake3
 from tests.services.files.conftest import House
 
 from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, TooLarge
-from tieline.services.files.files import File, FileList, Usage
+from tieline.services.files.entries import File, FileList, Usage
 from tieline.store.files.catalogue import Entry
 
 
@@ -116,24 +116,52 @@ async def test_moving_between_spaces_asks_both(house: House) -> None:
     ada, bob = await house.login("ada"), await house.login("bob")
     house.file("/people/ada/mine", "mine")
     house.file("/people/bob/his", "his")
-    house.file("/people/bob/note", "note")
-    assert await ada.call("files.move", source="/people/ada/mine", target="/people/bob/") == "/people/bob/mine"
-    house.file("/people/ada/note", "other")
-    for target in ("/people/bob/note", "/people/bob/"):
+    box = "/people/bob/inbox/ada"
+    assert await ada.call("files.move", source="/people/ada/mine", target=f"{box}/") == f"{box}/mine"
+    house.file("/people/ada/mine", "other")
+    for target in (f"{box}/mine", f"{box}/"):
         with pytest.raises(Conflict):
-            await ada.call("files.move", source="/people/ada/note", target=target, replace=True)
+            await ada.call("files.move", source="/people/ada/mine", target=target, replace=True)
     for source, target in (
         ("/people/bob/his", "/x"),
-        ("/people/bob/his", "/people/bob/hers"),
+        ("/people/bob/his", f"{box}/hers"),
+        (f"{box}/mine", "/x"),
         ("/people/ada", "/x"),
         ("/rooms", "/x"),
-        ("/people/ada/note", "/rooms"),
-        ("/people/ada/note", "/rooms/@bob+eve/"),
+        ("/people/ada/mine", "/rooms"),
+        ("/people/ada/mine", "/people/bob/"),
+        ("/people/ada/mine", "/people/bob/his"),
+        ("/people/ada/mine", "/people/bob/inbox/eve/"),
+        ("/people/ada/mine", "/rooms/@bob+eve/"),
     ):
         with pytest.raises(Denied):
             await ada.call("files.move", source=source, target=target)
-    assert (house.root / "people/bob/note").read_text() == "note"
-    assert await bob.call("files.move", source="/people/bob/his", target="/his") == "/his"
+    assert (house.root / "people/bob/inbox/ada/mine").read_text() == "mine"
+    assert await bob.call("files.move", source=f"{box}/mine", target="/his") == "/his"
+
+
+async def test_a_stranger_finds_out_nothing(house: House) -> None:
+    """There, not there, a double of what is there: all the same."""
+    ada = await house.login("ada")
+    await house.login("bob")
+    house.file("/people/bob/Secret-Plan.txt")
+    house.file("/people/bob/deep/x")
+    said = set()
+    for path in (
+        "/people/bob/Secret-Plan.txt",
+        "/people/bob/secret-plan.txt",
+        "/people/bob/nothing",
+        "/people/bob/deep/x",
+    ):
+        for method in ("files.make", "files.stat", "files.list", "files.remove"):
+            with pytest.raises(Denied) as refused:
+                await ada.call(method, path=path)
+            said.add(str(refused.value))
+        with pytest.raises(Denied) as refused:
+            await put(house, "ada", path, b"x")
+        said.add(str(refused.value))
+    assert len(said) == 1
+    assert sorted(path.name for path in (house.root / "people/bob").rglob("*")) == ["Secret-Plan.txt", "deep", "x"]
 
 
 @pytest.mark.parametrize(
@@ -207,22 +235,74 @@ class TestQuotas:
         await put(house, "ada", "/a", bytes(60))
         files = house.server.files
         files.quota.used({})
-        await files.start()
+        await files.housekeeping.start()
         with pytest.raises(TooLarge):
             await put(house, "ada", "/b", bytes(41))
 
 
 async def test_an_upload_into_a_letter_box_replaces_nothing(house: House) -> None:
     bob = await house.login("bob")
-    await put(house, "ada", "/people/bob/note", b"first")
+    note = "/people/bob/inbox/ada/note"
+    await put(house, "ada", note, b"first")
     with pytest.raises(Conflict):
-        await put(house, "ada", "/people/bob/note", b"second")
-    with pytest.raises(Denied):
-        await put(house, "ada", "/people/bob", b"file")
+        await put(house, "ada", note, b"second")
+    for path in ("/people/bob", "/people/bob/note", "/people/bob/inbox/eve/note", "/people/bob/inbox/ada"):
+        with pytest.raises(Denied):
+            await put(house, "ada", path, b"file")
     with pytest.raises(NotFound):
-        await put(house, "ada", "/people/nobody/x", b"file")
-    await put(house, "bob", "/people/bob/note", b"his own")
-    assert (await bob.call("files.stat", path="/people/bob/note", returns=File)).by == "bob"
+        await put(house, "ada", "/people/nobody/inbox/ada/x", b"file")
+    assert (await bob.call("files.stat", path=note, returns=File)).by == "ada"
+    await put(house, "bob", note, b"his own")
+    assert (await bob.call("files.stat", path=note, returns=File)).by == "bob"
+
+
+async def test_a_digest_of_an_old_file_is_not_taken_for_that_of_a_new_one(house: House) -> None:
+    ada = await house.login("ada")
+    os.utime(house.file("/x", "old" * 1000), (1, 1))
+    files = house.server.files
+    reading = await files.open(ada.identity, "/x")
+    await put(house, "ada", "/x", b"new")
+    assert await files.digest(reading) == blake3(b"old" * 1000).digest()
+    os.close(reading.fd)
+    found = await ada.call("files.stat", path="/x", returns=File)
+    assert (found.by, found.digest) == ("ada", blake3(b"new").hexdigest())
+    assert (await ada.call("files.usage", returns=Usage)).used == 3
+
+
+async def test_what_is_put_and_removed_at_once_is_counted_as_it_is(house: House) -> None:
+    ada = await house.login("ada")
+
+    async def put_and_remove(number: int) -> None:
+        for _ in range(5):
+            await put(house, "ada", f"/lab/{number % 4}", b"x" * number)
+            await asyncio.gather(
+                ada.call("files.remove", path=f"/lab/{number % 4}"),
+                put(house, "ada", f"/lab/{number % 4}", b"y"),
+                ada.call("files.move", source=f"/lab/{number % 4}", target=f"/lab/moved-{number}", replace=True),
+                return_exceptions=True,
+            )
+
+    await asyncio.gather(*(put_and_remove(number) for number in range(12)), return_exceptions=True)
+    there = [path for path in (house.root / "lab").iterdir() if path.is_file()]
+    usage = await ada.call("files.usage", returns=Usage)
+    assert (usage.all_files, usage.all_used) == (len(there), sum(path.stat().st_size for path in there))
+
+
+async def test_removing_is_told_even_when_nobody_waits_for_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = await house.login("ada")
+    await put(house, "ada", "/x", b"hello")
+    tree, go_on = house.server.files.tree, threading.Event()
+    remove = tree.remove
+    monkeypatch.setattr(tree, "remove", lambda *args, **named: go_on.wait(30) and remove(*args, **named))
+    removing = asyncio.create_task(house.server.files.remove(ada.identity, "/x"))
+    await asyncio.sleep(0.01)
+    removing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await removing
+    go_on.set()
+    async with asyncio.timeout(30):
+        while (await ada.call("files.usage", returns=Usage)).used:
+            pass
 
 
 async def test_what_stands_in_the_way_is_told_before_the_first_byte(house: House) -> None:
@@ -309,7 +389,7 @@ async def test_what_the_catalogue_says_of_another_file_is_not_believed(house: Ho
     ada = await house.login("ada")
     house.file("/x", "hello")
     store = house.server.files._catalogue
-    await store.learn(Entry("/x", 5, 1, 1, b"d" * 32, "eve", 1))
+    await store.learn(Entry("/x", 5, 1, 1, b"d" * 32, "eve", 1), 1 << 60)
     found = await ada.call("files.stat", path="/x", returns=File)
     assert (found.by, found.digest) == ("", "")
 

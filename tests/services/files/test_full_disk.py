@@ -11,7 +11,7 @@ from tests.services.files.conftest import House
 from tests.services.files.test_files import put
 
 from tieline.errors import Unavailable
-from tieline.services.files.files import FileList
+from tieline.services.files.entries import FileList
 from tieline.store.files import quota
 
 MiB = 1 << 20

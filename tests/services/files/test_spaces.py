@@ -37,11 +37,18 @@ RIGHTS = {
     "/rooms/@bob+eve/x": {},
     "/people": {"ada": "l", "ada's token": "l", "reader": "l", "admin": "l"},
     "/people/ada": {"ada": "lr", "ada's token": "lr", "reader": "lr"},
-    "/people/ada/x": {"ada": "lrwd", "ada's token": "lrwd", "reader": "lr", "writer": "wd", "admin": "w"},
+    "/people/ada/x": {"ada": "lrwd", "ada's token": "lrwd", "reader": "lr", "writer": "wd"},
+    "/people/ada/inbox/grace/x": {"ada": "lrwd", "ada's token": "lrwd", "reader": "lr", "writer": "wd", "admin": "w"},
     "/people/bob": {},
-    "/people/bob/x": {"ada": "w", "ada's token": "w", "writer": "w", "admin": "w"},
-    "/people/bob/deep/x": {"ada": "w", "ada's token": "w", "writer": "w", "admin": "w"},
-    "/people/nobody/x": {},
+    "/people/bob/x": {},
+    "/people/bob/inbox/x": {},
+    "/people/bob/inbox/ada": {},
+    "/people/bob/inbox/ada/x": {"ada": "w", "ada's token": "w", "writer": "w"},
+    "/people/bob/inbox/ada/deep/x": {"ada": "w", "ada's token": "w", "writer": "w"},
+    "/people/bob/inbox/grace/x": {"admin": "w"},
+    "/people/bob/Inbox/ada/x": {},
+    "/people/bob/other/ada/x": {},
+    "/people/nobody/inbox/ada/x": {},
 }
 
 
@@ -67,8 +74,8 @@ async def test_only_a_strangers_letter_box_takes_nothing_but_new_files() -> None
     for path, new in {
         "/x": False,
         "/people/ada/x": False,
-        "/people/bob/x": True,
-        "/people/bob/a/b": True,
+        "/people/bob/inbox/ada/x": True,
+        "/people/bob/inbox/ada/a/b": True,
         "/rooms/lobby/x": False,
         "/people": False,
     }.items():
@@ -127,10 +134,11 @@ async def test_an_account_that_came_later_has_a_letter_box_too() -> None:
     spaces = Spaces(growing)
     spaces.start()
     with pytest.raises(NotFound, match="no account 'carol'"):
-        await spaces.admit(ADA, "/people/carol/x", "write")
+        await spaces.admit(ADA, "/people/carol/inbox/ada/x", "write")
     names.append("carol")
-    assert await spaces.admit(ADA, "/people/carol/x", "write") == ("people", "carol", "x")
+    assert await spaces.admit(ADA, "/people/carol/inbox/ada/x", "write") == ("people", "carol", "inbox", "ada", "x")
     names.append("dan")
-    assert await asyncio.to_thread(spaces.admit_in_thread, ADA, "/people/dan/x", "write") == ("people", "dan", "x")
+    path = "/people/dan/inbox/ada/x"
+    assert await asyncio.to_thread(spaces.admit_in_thread, ADA, path, "write") == tuple(path[1:].split("/"))
     with pytest.raises(NotFound):
-        await asyncio.to_thread(spaces.admit_in_thread, ADA, "/people/eve/x", "write")
+        await asyncio.to_thread(spaces.admit_in_thread, ADA, "/people/eve/inbox/ada/x", "write")

@@ -76,8 +76,9 @@ async def test_moving_forgets_what_was_known_of_the_target(either: SqliteStore) 
 
 async def test_a_digest_that_is_learnt_leaves_whose_file_it_is(either: SqliteStore) -> None:
     await either.record([entry("/x", digest=None, by="ada", at=7)])
-    await either.learn(entry("/x", size=99, digest=b"d" * 32, by=BY_HAND, at=8))
-    await either.learn(entry("/y", digest=b"e" * 32, by=BY_HAND))
+    await either.learn(entry("/x", size=99, digest=b"d" * 32, by=BY_HAND, at=8), 8)
+    await either.learn(entry("/y", digest=b"e" * 32, by=BY_HAND), 8)
+    await either.learn(entry("/x", size=1, digest=b"f" * 32, by=BY_HAND), 7)
     known = await either.known(["/x", "/y"])
     assert (known["/x"].by, known["/x"].at, known["/x"].size, known["/x"].digest) == ("ada", 7, 99, b"d" * 32)
     assert known["/y"].by == BY_HAND

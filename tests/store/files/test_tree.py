@@ -59,6 +59,29 @@ def test_placing_over_a_file_replaces_it_in_one_step_and_tells_what_was_there(
     assert read(tree, "/x") == "new"
 
 
+def test_only_the_very_file_that_was_seen_is_replaced_or_removed(tree: Tree, root: Path, staged: Stage) -> None:
+    put(tree, staged, "/x", "seen")
+    seen = tree.stat(("x",))
+    put(tree, staged, "/x", "other")
+    now = tree.stat(("x",))
+    with tree.folder(()) as folder:
+        with pytest.raises(Conflict, match="is not the file any more") as refused:
+            folder.place(*staged("new"), "x", replace=True, expected=seen)
+        assert refused.value.data == {"path": "/x", "changed": True}
+        with pytest.raises(Conflict, match="is not the file any more"):
+            folder.place(*staged("new"), "nothing", replace=True, expected=seen)
+        source, one = staged("one")
+        _, two = staged("two")
+        answers = folder.place_all(source, [(one, "x"), (two, "z")], replace=True, expected={"x": seen})
+        assert [type(answer) for answer in answers] == [Conflict, type(None)]
+        folder.place(*staged("new"), "x", replace=True, expected=now)
+    assert read(tree, "/x") == "new"
+    with pytest.raises(Conflict, match="is not the file any more"):
+        tree.remove(("x",), expected=now)
+    tree.remove(("x",), expected=tree.stat(("x",)))
+    assert everything(tree) == ["/z"]
+
+
 def test_placing_only_where_nothing_is(tree: Tree, staged: Stage) -> None:
     put(tree, staged, "/x", "first", replace=False)
     with pytest.raises(Conflict, match="/x is there already"):

@@ -14,9 +14,11 @@ _EACH = 10
 "Files told one by one."
 
 
-def folder_of(to: str) -> str:
-    """Where files for a room, or for @name, go."""
-    return f"/people/{to[1:]}/" if to.startswith("@") else f"/rooms/{to}/"
+def folder_of(to: str, me: str) -> str:
+    """Where files for a room, or for @name, go: into my letter box there, or my own folder when it is me."""
+    if not to.startswith("@"):
+        return f"/rooms/{to}/"
+    return f"/people/{me}/" if to[1:] == me else f"/people/{to[1:]}/inbox/{me}/"
 
 
 async def announce(client: "Client", to: str, sources: list[str], dest: str, inside: bool, timeout: float) -> None:

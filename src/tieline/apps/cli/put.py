@@ -41,6 +41,8 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
         raise click.UsageError("--as goes with a single PATH")
     if "-" in sources and len(sources) > 1:
         raise click.UsageError("standard input (-) goes alone")
+    if "-" in sources and sys.stdin is None:
+        raise click.UsageError("standard input is closed, so there is nothing to put")
     try:
         done = run(_put(where, sources, dest, name, to, keep, as_json))
     except KeyboardInterrupt:
@@ -51,9 +53,7 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
 
 def _split(paths: tuple[str, ...], to: str | None) -> tuple[list[str], str]:
     if to is not None:
-        from .announcing import folder_of
-
-        return [*paths], folder_of(to)
+        return [*paths], ""  # known when it is known who we are
     if len(paths) > 1:
         return [*paths[:-1]], paths[-1]
     return [*paths], "/"
@@ -64,6 +64,10 @@ async def _put(
 ) -> "Transferred":
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(session(where))
+        if to is not None:
+            from .announcing import folder_of
+
+            dest = folder_of(to, client.identity.account)
         report = stack.enter_context(showing(as_json))
         inside = True if dest.endswith("/") or len(sources) > 1 else None
         if name is not None:

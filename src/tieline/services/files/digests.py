@@ -31,7 +31,7 @@ SETTLED = 2_000_000_000
 class Catalogue(Protocol):
     """What is needed of the store."""
 
-    def learn(self, entry: Entry) -> Awaitable[None]: ...
+    def learn(self, entry: Entry, before: int) -> Awaitable[None]: ...
 
 
 class Digests:
@@ -44,23 +44,24 @@ class Digests:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
 
-    async def of(self, parts: Parts, opened: Opened) -> bytes:
-        """The digest of an open file, which stays the caller's. Raises Conflict when it changes meanwhile."""
-        return await asyncio.shield(self._task(parts, opened))
+    async def of(self, parts: Parts, opened: Opened, since: int) -> bytes:
+        """The digest of a file opened at `since` (unix milliseconds), which stays the caller's. Raises Conflict when it
+        changes meanwhile."""
+        return await asyncio.shield(self._task(parts, opened, since))
 
-    def begin(self, parts: Parts, opened: Opened) -> None:
+    def begin(self, parts: Parts, opened: Opened, since: int) -> None:
         """Read it for whoever asks next, unless there is much to do already."""
         if len(self._reading) < WAITING:
-            self._task(parts, opened)
+            self._task(parts, opened, since)
 
-    def _task(self, parts: Parts, opened: Opened) -> "asyncio.Task[bytes]":
+    def _task(self, parts: Parts, opened: Opened, since: int) -> "asyncio.Task[bytes]":
         found = opened.facts
         id = (found.inode, found.size, found.mtime_ns)
         task = self._reading.get(id)
         if task is None:
             with telling(parts):
                 fd = os.dup(opened.fd)
-            task = self._reading[id] = asyncio.create_task(self._read(parts, fd, found))
+            task = self._reading[id] = asyncio.create_task(self._read(parts, fd, found, since))
             task.add_done_callback(lambda done: self._over(id, done))
         return task
 
@@ -68,7 +69,7 @@ class Digests:
         self._stopping = True
         await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
-    async def _read(self, parts: Parts, fd: int, found: Facts) -> bytes:
+    async def _read(self, parts: Parts, fd: int, found: Facts, since: int) -> bytes:
         try:
             async with self._turn:
                 loop = asyncio.get_running_loop()
@@ -76,9 +77,8 @@ class Digests:
         finally:
             os.close(fd)
         if time.time_ns() - found.mtime_ns > SETTLED:
-            await self._catalogue.learn(
-                Entry(shown(parts), found.size, found.mtime_ns, found.inode, digest, at=found.mtime_ns // 1_000_000)
-            )
+            entry = Entry(shown(parts), found.size, found.mtime_ns, found.inode, digest, at=found.mtime_ns // 1_000_000)
+            await self._catalogue.learn(entry, since)
         return digest
 
     @staticmethod

@@ -4,110 +4,37 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 """
 
 import asyncio
-import logging
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, Protocol, TypeVar
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
 
-import msgspec
-
-from tieline.errors import Denied, NotFound, TielineError
+from tieline.errors import Denied, NotFound
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
 from tieline.services.files.digests import Digests
+from tieline.services.files.entries import File, FileList, Reading, Usage, told
+from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
+from tieline.services.files.housekeeping import Housekeeping
 from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
-from tieline.services.files.survey import Catalogue as SurveyCatalogue
-from tieline.services.files.survey import Survey
-from tieline.store.files.catalogue import Entry, Sums
+from tieline.services.files.threads import Threads
+from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Opened, Tree
 
-log = logging.getLogger("tieline.files")
-THREADS = 8
-"Disk operations at a time; the rest wait in line."
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class File(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a folder. Times in unix milliseconds; `size` in bytes."""
-
-    name: str
-    kind: Kind
-    size: int
-    modified: int
-    mode: int
-    "Permission bits, as `chmod` counts them."
-    digest: str = ""
-    "BLAKE3 in hex; empty while nobody has read the file whole."
-    by: str = ""
-    "The account that put it; empty for what came by hand."
-    at: int = 0
-    "When it was put."
-    target: str = ""
-    "Where a link leads; links are shown, and never followed by the server."
-
-
 _Files = list[File]
 
 
-class FileList(msgspec.Struct, frozen=True):
-    """A page of a folder, by name. `next`: ask again with `after` this; None, that is all.
-
-    `unnamed` counts entries put there by hand whose names cannot be used here.
-    """
-
-    path: str
-    entries: list[File]
-    next: str | None
-    unnamed: int = 0
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """What is taken and what is left, in bytes; a quota of 0 is none."""
-
-    account: str
-    used: int
-    files: int
-    quota: int
-    all_used: int
-    all_files: int
-    all_quota: int
-    disk_free: int
-    disk_total: int
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """A file open for reading: `fd` belongs to whoever has this. `digest` is None while nobody has read it whole."""
-
-    path: str
-    parts: Parts
-    opened: Opened
-    digest: bytes | None
-
-    @property
-    def fd(self) -> int:
-        return self.opened.fd
-
-    @property
-    def facts(self) -> Facts:
-        return self.opened.facts
-
-
-class Catalogue(DigestCatalogue, SurveyCatalogue, Protocol):
+class Catalogue(DigestCatalogue, HousekeepingCatalogue, Protocol):
     """What is needed of the store."""
 
-    on_sums: Callable[[dict[str, Sums]], None] | None
+    def forget_from_thread(self, parts: Parts) -> Future[None]: ...
 
-    async def sums(self) -> dict[str, Sums]: ...
-
-    def forget(self, parts: Parts) -> asyncio.Future[None]: ...
-
-    def moved(self, source: Parts, target: Parts) -> asyncio.Future[None]: ...
+    def moved_from_thread(self, source: Parts, target: Parts) -> Future[None]: ...
 
 
 class Files:
@@ -121,39 +48,26 @@ class Files:
         self.quota = quota
         self._catalogue = catalogue
         self._limits = limits
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tieline-files")
-        self._digests = Digests(catalogue, self._threads)
-        self.survey = Survey(tree, catalogue, self._threads)
-        self._surveying: asyncio.Task[None] | None = None
-        self._emptying: asyncio.Task[None] | None = None
-        self._removed = False
-        self._closing = False
+        self.threads = Threads()
+        self._digests = Digests(catalogue, self.threads.unhurried)
+        self.housekeeping = Housekeeping(tree, catalogue, quota, self.threads.unhurried)
 
     async def start(self) -> None:
         """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
         self.spaces.start()
         for space in (ROOMS, PEOPLE):
-            await self.run(self.tree.make, (space,), parents=True)
-        self._catalogue.on_sums = self._count
-        self._count(await self._catalogue.sums())
-        self._empty_trash()
-        self._surveying = asyncio.create_task(self._look_around())
+            await self.threads.keep("", self.tree.make, (space,), parents=True)
+        await self.housekeeping.start()
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
-        self._closing = True
         await self._digests.close()
-        if self._surveying is not None:
-            self._surveying.cancel()
-            await asyncio.wait([self._surveying])
-        if self._emptying is not None:
-            await asyncio.wait([self._emptying])
-        self._catalogue.on_sums = None
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        await self.housekeeping.close()
+        await self.threads.close()
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something that blocks, in one of our threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+    async def read(self, identity: Identity, fd: int, size: int, offset: int) -> bytes:
+        """Bytes of an open file."""
+        return await self.threads.look(identity.account, os.pread, fd, size, offset)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -161,11 +75,11 @@ class Files:
         """A page of a folder; of a file or link, a page with just that."""
         parts = await self.spaces.admit(identity, path, "list")
         try:
-            page = await self.run(self.tree.page, parts, after, limit)
+            page = await self.threads.look(identity.account, self.tree.page, parts, after, limit)
         except NotFound:
             if _is_space(parts):  # it is there as soon as something is put into it
                 return FileList(shown(parts), [], None)
-            found = await self.run(self.tree.stat, parts)
+            found = await self.threads.look(identity.account, self.tree.stat, parts)
             if found.kind == "folder" or path.endswith("/"):
                 raise
             return FileList(shown(parts[:-1]), await self._told(parts[:-1], [found]), None)
@@ -176,7 +90,7 @@ class Files:
         """What lies at a path."""
         parts = await self.spaces.admit(identity, path, "list")
         try:
-            found = await self.run(self.tree.stat, parts)
+            found = await self.threads.look(identity.account, self.tree.stat, parts)
         except NotFound:
             if not _is_space(parts):
                 raise
@@ -186,7 +100,8 @@ class Files:
     async def open(self, identity: Identity, path: str) -> Reading:
         """A file, for reading; close its `fd`. Raises Conflict for a folder."""
         parts = await self.spaces.admit(identity, path, "read")
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self.tree.open, parts)
+        since = int(time.time() * 1000)
+        work = asyncio.ensure_future(self.threads.look(identity.account, self.tree.open, parts))
         try:
             opened = await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -198,22 +113,22 @@ class Files:
             os.close(opened.fd)
             raise
         digest = known.digest if known is not None and known.holds(opened.facts) else None
-        return Reading(shown(parts), parts, opened, digest)
+        return Reading(shown(parts), parts, opened, digest, since)
 
     async def digest(self, reading: Reading) -> bytes:
         """The digest of an open file, found by reading it when nobody knows it yet."""
-        return reading.digest or await self._digests.of(reading.parts, reading.opened)
+        return reading.digest or await self._digests.of(reading.parts, reading.opened, reading.since)
 
     def find_digest(self, reading: Reading) -> None:
         """The same for whoever asks next time."""
         if reading.digest is None:
-            self._digests.begin(reading.parts, reading.opened)
+            self._digests.begin(reading.parts, reading.opened, reading.since)
 
     async def usage(self, identity: Identity) -> Usage:
         """What the caller's files take, and all files, and the disk."""
         if identity.guest or not (identity.may(READ) or identity.may(WRITE)):
             raise Denied(identity.refusal("to see how much room is left", READ))
-        space = await self.run(self.tree.space)
+        space = await self.threads.look(identity.account, self.tree.space)
         sums = await self._catalogue.sums()
         mine = sums.get(identity.account, Sums(0, 0))
         return Usage(
@@ -233,31 +148,43 @@ class Files:
     async def make(self, identity: Identity, path: str, *, parents: bool = False) -> None:
         """Make a folder; with `parents`, what lacks on the way too, and it may be there already."""
         parts = await self.spaces.admit(identity, path, "write")
-        await self._make_space(parts)
-        await self.run(self.tree.make, parts, parents=parents)
+        await self.threads.look(identity.account, self.quota.one_more)
+        await self._make_space(identity, parts)
+        await self.threads.keep(identity.account, self.tree.make, parts, parents=parents)
 
-    async def remove(self, identity: Identity, path: str, *, whole: bool = False) -> Kind:
-        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was."""
+    async def remove(self, identity: Identity, path: str, *, whole: bool = False, seen: Reading | None = None) -> Kind:
+        """Remove a file, a link or an empty folder; with `whole`, a folder with all in it. Returns what it was. Raises
+        Conflict when that would be another file than the one `seen`."""
         parts = await self.spaces.admit(identity, path, "remove")
         if path.endswith("/"):
-            await self.run(lambda: self.tree.folder(parts).close())  # a file is none; raises NotFound
-        removed = await self.run(self.tree.remove, parts, whole=whole)
-        if removed.kind in ("file", "folder"):
-            await self._catalogue.forget(parts)
-        if removed.kind == "folder" and whole:
-            self._empty_trash()
-        return removed.kind
+            # A file is no folder: NotFound.
+            await self.threads.look(identity.account, lambda: self.tree.folder(parts).close())
+
+        def remove() -> tuple[Kind, Future[None]]:
+            with self.tree.in_order:
+                removed = self.tree.remove(parts, whole=whole, expected=seen.facts if seen else None)
+                return removed.kind, self._catalogue.forget_from_thread(parts)
+
+        kind, forgotten = await self.threads.keep(identity.account, remove)
+        await asyncio.wrap_future(forgotten)
+        if kind == "folder" and whole:
+            self.housekeeping.empty_trash()
+        return kind
 
     async def move(self, identity: Identity, source: str, target: str, *, replace: bool = False) -> str:
         """Rename; a `target` that is a folder, or ends in a slash, is where it goes under its old name. Returns its new
         path. Moving between spaces takes the right to remove there and to write here."""
         old = await self.spaces.admit(identity, source, "remove")
         new = await self._target(identity, old, target)
-        await self._make_space(new)
+        await self._make_space(identity, new)
         replace = replace and not self.spaces.new_only(identity, new)
-        moved = await self.run(self.tree.move, old, new, replace=replace)
-        if moved.kind in ("file", "folder"):
-            await self._catalogue.moved(old, new)
+
+        def move() -> Future[None]:
+            with self.tree.in_order:
+                self.tree.move(old, new, replace=replace)
+                return self._catalogue.moved_from_thread(old, new)
+
+        await asyncio.wrap_future(await self.threads.keep(identity.account, move))
         return shown(new)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -267,49 +194,22 @@ class Files:
         within = path.endswith("/") or _is_space(parts)
         if not within and parts != source and not self.spaces.new_only(identity, parts):
             try:
-                within = (await self.run(self.tree.stat, parts)).kind == "folder"
+                within = (await self.threads.look(identity.account, self.tree.stat, parts)).kind == "folder"
             except NotFound:
                 pass
         target = (*parts, source[-1]) if within else parts
         return await self.spaces.admit(identity, shown(target), "write")
 
-    async def _make_space(self, parts: Parts) -> None:
-        """The folder of a room or person comes to be with the first that is put into it."""
-        if len(parts) > 2 and _is_space(parts[:2]):
-            await self.run(self.tree.make, parts[:2], parents=True)
+    async def _make_space(self, identity: Identity, parts: Parts) -> None:
+        """The folder of a room or person, and a letter box in it, comes to be with the first that is put into it."""
+        space = parts[:4] if self.spaces.new_only(identity, parts) else parts[:2]
+        if len(parts) > len(space) and _is_space(parts[:2]):
+            await self.threads.keep(identity.account, self.tree.make, space, parents=True)
 
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}
         known = await self._catalogue.known(list(paths.values())) if paths else {}
-        return [_file(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
-
-    def _empty_trash(self) -> None:
-        """Begin; what is going on already goes on with what came since."""
-        self._removed = True
-        if not self._closing and (self._emptying is None or self._emptying.done()):
-            self._emptying = asyncio.create_task(self._empty())
-
-    async def _look_around(self) -> None:
-        try:
-            await self.survey.run()
-        except TielineError as error:  # the disk or the database; nothing depends on it
-            log.warning("comparing the catalogue with the disk failed: %s", error)
-
-    async def _empty(self) -> None:
-        while self._removed and not self._closing:
-            self._removed = False
-            await self.run(self.tree.empty_trash, lambda: self._closing)
-
-    def _count(self, sums: dict[str, Sums]) -> None:
-        self.quota.used({account: each.bytes for account, each in sums.items()})
-
-
-def _file(facts: Facts, entry: Entry | None) -> File:
-    told = File(facts.name, facts.kind, facts.size, facts.mtime_ns // 1_000_000, facts.mode, target=facts.target)
-    if entry is None or not entry.holds(facts):
-        return told
-    digest = entry.digest.hex() if entry.digest else ""
-    return msgspec.structs.replace(told, digest=digest, by=entry.by, at=entry.at)
+        return [told(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
 
 
 def _is_space(parts: Parts) -> bool:

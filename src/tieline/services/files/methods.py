@@ -6,7 +6,8 @@ import msgspec
 
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.services.files.files import File, FileList, Files, Usage
+from tieline.services.files.entries import File, FileList, Usage
+from tieline.services.files.files import Files
 from tieline.services.files.spaces import READ, WRITE
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]

@@ -67,7 +67,7 @@ async def serving(
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieline-")))
         tree = await _open(data / FOLDER, limits)
         stack.callback(tree.close)
-        quota = Quota(room.each, room.all, lambda: tree.space().free)
+        quota = Quota(room.each, room.all, tree.space, limits.files_per_account)
         files = Files(tree, store, Spaces(_names(store), limits), quota, limits=limits)
         stack.push_async_callback(files.close)
         await files.start()

@@ -1,7 +1,8 @@
 """Who may do what where: the one place that says so, for methods, lanes and HTTP alike.
 
 `/` is shared by all who hold the scopes; `/rooms/ROOM/` is for those who may chat, and a room of two for the two;
-`/people/NAME/` is its owner's, and for everybody else a letter box: new files in, nothing out. Guests have no files.
+`/people/NAME/` is its owner's. Everybody else has a letter box there, `/people/NAME/inbox/SELF/`: new files in, nothing
+out, so that nobody finds out what else NAME has. Guests have no files.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ Want = Literal["list", "read", "write", "remove"]
 "list and read a folder or file; write: make or replace it; remove it, or rename it away."
 
 READ, WRITE = "files.read", "files.write"
-ROOMS, PEOPLE = "rooms", "people"
+ROOMS, PEOPLE, INBOX = "rooms", "people", "inbox"
 ASKING = 10.0
 "Seconds a thread waits for the loop to look up an account."
 
@@ -114,14 +115,19 @@ class Spaces:
         if owner == identity.account:
             _check_inside(parts, want)
             return
-        if want != "write":
-            raise Denied(f"{shown(parts[:2])} is a letter box for you: put new files into it, that is all")
+        box = letter_box(owner, identity.account)
+        if want != "write" or len(parts) <= len(box) or parts[: len(box)] != box:
+            raise Denied(f"{shown(parts[:2])} is {owner}'s; what you may is put new files into {shown(box)}/")
         if owner not in self._known:
             raise _UnknownAccountError(f"there is no account {owner!r} to put files for")
-        _check_inside(parts, want)
 
     async def _learn(self) -> None:
         self._known = frozenset(await self._accounts())
+
+
+def letter_box(owner: str, sender: str) -> Parts:
+    """Where somebody's files for somebody else go."""
+    return (PEOPLE, owner, INBOX, sender)
 
 
 class _UnknownAccountError(NotFound):

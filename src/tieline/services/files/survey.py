@@ -3,6 +3,7 @@ believed. At the start and every hour, a little at a time; what is put meanwhile
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -15,6 +16,7 @@ from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.tree import Tree
 
+log = logging.getLogger("tieline.files")
 EVERY = 3600.0
 "Seconds from one survey to the next."
 BATCH = 500
@@ -46,9 +48,12 @@ class Survey:
         self._clock = clock
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled. Trouble with one survey is told, and there is another."""
         while True:
-            await self.again()
+            try:
+                await self.again()
+            except Exception:
+                log.exception("comparing the catalogue with the disk failed; nothing depends on it but the sums")
             await asyncio.sleep(EVERY)
 
     async def again(self) -> None:

@@ -5,14 +5,15 @@ Runs in lane threads, in plain blocking code. What is acknowledged is on the dis
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from tieline.errors import CallError, Denied, ProtocolError
+from tieline.errors import CallError, Denied, ProtocolError, Unavailable
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Following
 from tieline.lanes.receiving import Receiver
+from tieline.lanes.remembered import Budget
 from tieline.lanes.sending import Sender
 from tieline.lanes.there import seen_below
 from tieline.limits import DEFAULT, Limits
@@ -42,12 +43,14 @@ class Transfers:
     def __init__(self, files: Files, catalogue: Catalogue, *, limits: Limits = DEFAULT) -> None:
         self.files = files
         self.limits = limits
-        self.area = StagingArea(files.tree.fd)
+        keep = min(limits.staged, files.quota.each or limits.staged)
+        self.area = StagingArea(files.tree.fd, keep_for=limits.staging_age, keep=keep)
         self._catalogue = catalogue
+        self._budget = Budget(limits.lanes_seen)
 
     def start(self) -> None:
         """Blocking, before anybody calls: forget what nobody will go on with."""
-        self.area.sweep(self.limits.staging_age)
+        self.area.sweep(alone=True)
 
     def close(self) -> None:
         self.area.close()
@@ -55,7 +58,7 @@ class Transfers:
     def serve(self, lane: Lane, identity: Identity) -> None:
         """Do what the caller asks for, one thing after another."""
         while True:
-            match lane.message():
+            match lane.message(self.limits.lane_wait):
                 case Put() as put:
                     self._put(lane, identity, put)
                 case Get() as get:
@@ -66,12 +69,19 @@ class Transfers:
     def publisher(self, done: Callable[[], None] = lambda: None) -> Publisher:
         """For files put here by whatever way; `done` is called when a group of them is known to the catalogue."""
 
-        def record(parcels: Sequence[Parcel]) -> None:
+        def record(parcels: Sequence[Parcel]) -> Callable[[], None]:
             at = int(time.time() * 1000)
-            entries = [_entry(parcel, at) for parcel in parcels]
-            if entries:
-                self._catalogue.record_from_thread(entries).result(_RECORDING)
-            done()
+            known = self._catalogue.record_from_thread([_entry(parcel, at) for parcel in parcels]) if parcels else None
+
+            def wait() -> None:
+                if known is not None:
+                    try:
+                        known.result(_RECORDING)
+                    except TimeoutError:
+                        raise Unavailable("the server is too busy to note what was put; try again") from None
+                done()
+
+            return wait
 
         return Publisher(self.files.tree, self.area, record=record)
 
@@ -82,7 +92,7 @@ class Transfers:
         destination = _Shelves(self, identity, roots, put.keep)
         try:
             receiver = Receiver(lane, destination, _Nobody(), self.limits)
-            receiver.tell(list(destination.seen()))
+            receiver.tell(destination.seen())
             try:
                 receiver.run()
             except BaseException:
@@ -100,7 +110,7 @@ class Transfers:
         if not identity.may(READ) or identity.guest:
             raise Denied(identity.refusal("to get files", READ))
         roots = [_Root(self.files, identity, path, self.area if get.wait else None) for path in get.roots]
-        sender = Sender(lane, roots, _Nobody(), self.limits)
+        sender = Sender(lane, roots, _Nobody(), self.limits, budget=self._budget)
         sender.learn()
         sender.run()
 
@@ -124,8 +134,9 @@ class _Shelves:
     def close(self) -> None:
         self._room.release()
 
-    def seen(self) -> Sequence[Seen]:
-        return [one for root, parts in enumerate(self._roots) for one in self._seen(root, parts)]
+    def seen(self) -> Iterator[Seen]:
+        for root, parts in enumerate(self._roots):
+            yield from self._seen(root, parts)
 
     def path(self, root: int, path: Sequence[str]) -> Parts:
         if not 0 <= root < len(self._roots):
@@ -149,9 +160,11 @@ class _Shelves:
 
     def make_folder(self, path: Parts, mode: int) -> None:
         if path:
+            self._files.quota.one_more()
             self._files.tree.folder(path, make=True).close()
 
     def make_link(self, path: Parts, target: str) -> None:
+        self._files.quota.one_more()
         with self._files.tree.folder(path[:-1], make=True) as folder:
             folder.link(path[-1], target, replace=self.replaces(path))
             folder.sync()
@@ -166,12 +179,12 @@ class _Shelves:
         """The catalogue counts them now."""
         self._room.release()
 
-    def _seen(self, root: int, parts: Parts) -> Sequence[Seen]:
+    def _seen(self, root: int, parts: Parts) -> Iterator[Seen]:
         try:
             self._files.spaces.check(self._identity, parts, "list")
         except CallError:
-            return []  # a letter box says nothing
-        return list(seen_below(self._files.tree, root, parts, self._visible(parts)))
+            return  # a letter box says nothing
+        yield from seen_below(self._files.tree, root, parts, self._visible(parts))
 
     def _visible(self, parts: Parts) -> Callable[[Parts], bool]:
         return lambda path: self._files.spaces.visible(self._identity, (*parts, *path))

@@ -12,7 +12,9 @@ import msgspec
 
 from tieline.errors import InvalidArgument, NotFound, Unavailable
 from tieline.login.identity import Identity
+from tieline.services.files.entries import Reading
 from tieline.services.files.files import Files
+from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.quota import Reservation
@@ -82,9 +84,10 @@ class Upload:
         """The next bytes. Raises TooLarge, or Unavailable when the disk takes no more."""
         await self._do(lambda: self._write(data))
 
-    async def finish(self) -> Stored:
-        """It is all here: publish it. Raises Conflict and whatever else keeps it from its place."""
-        return await self._do(self._finish)
+    async def finish(self, seen: Reading | None = None) -> Stored:
+        """It is all here: publish it, in place of the very file `seen` if one was. Raises Conflict and whatever else
+        keeps it from its place."""
+        return await self._do(lambda: self._finish(seen.facts if seen else None))
 
     async def close(self) -> None:
         """Fine to call twice."""
@@ -127,11 +130,11 @@ class Upload:
             staging.write(memoryview(data))
         room.wrote(len(data))
 
-    def _finish(self) -> Stored:
+    def _finish(self, expected: Facts | None) -> Stored:
         staging, _ = self._here()
         with telling(self._parts):
             arrived = staging.finish(MODE, None)
-        parcel = Parcel(arrived, self._parts, self._account, self._replace, staging)
+        parcel = Parcel(arrived, self._parts, self._account, self._replace, staging, expected)
         (answer,) = self._ways.publisher().publish([parcel])
         staging.close("failed" if answer.error else "whole")
         if answer.error is not None:
@@ -152,6 +155,6 @@ class Upload:
 
     async def _do(self, work: Callable[[], T]) -> T:
         """One thing at a time, each carried to its end even when nobody waits for it any more."""
-        working = asyncio.ensure_future(self._files.run(work))
+        working = asyncio.ensure_future(self._files.threads.keep(self._account, work))
         self._working = working  # type: ignore[assignment]
         return await asyncio.shield(working)

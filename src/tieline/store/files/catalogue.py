@@ -13,7 +13,7 @@ from concurrent.futures import Future as ThreadFuture
 import msgspec
 
 from tieline.store.database import Database
-from tieline.store.files.facts import Facts
+from tieline.store.files.facts import Facts, kept
 from tieline.store.files.names import Parts, shown
 from tieline.store.log import MessageLog
 
@@ -57,6 +57,11 @@ _RECORD = """
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest,
     account = excluded.account, at = excluded.at
 """
+_LEARN = """
+    INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest
+    WHERE files.at < ? OR (size, mtime, inode) = (excluded.size, excluded.mtime, excluded.inode)
+"""
 _NOTICE = """
     INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = NULL WHERE files.at < ?
@@ -71,27 +76,20 @@ class SqliteCatalogue(Database):
 
     def record(self, entries: Sequence[Entry]) -> asyncio.Future[None]:
         """Keep these, instead of what was known of their paths; done when it is on disk."""
-        rows = [(e.path, e.size, e.mtime_ns, e.inode, e.digest, e.by, e.at) for e in entries]
+        rows = [_row(entry) for entry in entries]
         return self._sum_up(lambda db: db.executemany(_RECORD, rows))
 
     def record_from_thread(self, entries: Sequence[Entry]) -> ThreadFuture[None]:
         """The same, for threads: `.result(timeout)` waits."""
+        return self._from_thread(lambda: self.record(entries))
 
-        async def record() -> None:
-            await self.record(entries)
+    def learn(self, entry: Entry, before: int) -> asyncio.Future[None]:
+        """Keep a digest found by reading a file that was opened at `before` (unix milliseconds); whose it is stays.
 
-        return asyncio.run_coroutine_threadsafe(record(), self._loop)
-
-    def learn(self, entry: Entry) -> asyncio.Future[None]:
-        """Keep a digest that was found by reading; whose file it is stays, unless nobody knew of it."""
-
-        def work(db: sqlite3.Connection) -> None:
-            found = db.execute("SELECT account, at FROM files WHERE path = ?", (entry.path,)).fetchone()
-            by, at = found or (entry.by, entry.at)
-            row = (entry.path, entry.size, entry.mtime_ns, entry.inode, entry.digest, by, at)
-            db.execute(_RECORD, row)
-
-        return self._sum_up(work)
+        What was recorded of another file since then is left as it is.
+        """
+        row = _row(entry)
+        return self._sum_up(lambda db: db.execute(_LEARN, (*row, before)))
 
     async def known(self, paths: Iterable[str]) -> dict[str, Entry]:
         """What is known of these, by path; ask `Entry.holds` before believing it."""
@@ -117,10 +115,18 @@ class SqliteCatalogue(Database):
 
         return self._sum_up(work)
 
+    def forget_from_thread(self, parts: Parts) -> ThreadFuture[None]:
+        """`forget` for threads; heard in the order of such calls, those of `record_from_thread` among them."""
+        return self._from_thread(lambda: self.forget(parts))
+
+    def moved_from_thread(self, source: Parts, target: Parts) -> ThreadFuture[None]:
+        """`moved` likewise."""
+        return self._from_thread(lambda: self.moved(source, target))
+
     def notice(self, entries: Sequence[Entry], before: int) -> asyncio.Future[None]:
         """These are on the disk, and not as they were known, or not known at all. Whose they are stays. What was
         recorded after `before` (unix milliseconds) is left as it is."""
-        rows = [(e.path, e.size, e.mtime_ns, e.inode, None, e.by, e.at, before) for e in entries]
+        rows = [(*_row(msgspec.structs.replace(entry, digest=None)), before) for entry in entries]
         return self._sum_up(lambda db: db.executemany(_NOTICE, rows))
 
     def gone(self, paths: Sequence[str], before: int) -> asyncio.Future[None]:
@@ -141,6 +147,12 @@ class SqliteCatalogue(Database):
     async def sums(self) -> dict[str, Sums]:
         """What the files of each account take; those that came by hand count for `BY_HAND`."""
         return await self._read(_sums)
+
+    def _from_thread(self, begin: Callable[[], asyncio.Future[None]]) -> ThreadFuture[None]:
+        async def begun() -> None:
+            await begin()
+
+        return asyncio.run_coroutine_threadsafe(begun(), self._loop)
 
     def _sum_up(self, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[None]:
         """Do it, and tell `on_sums` what the accounts have afterwards."""
@@ -175,6 +187,10 @@ def _below(path: str) -> dict[str, str | int]:
 
 def _sums(db: sqlite3.Connection) -> dict[str, Sums]:
     return {account: Sums(size, files) for account, size, files in db.execute("SELECT * FROM file_sums")}
+
+
+def _row(entry: Entry) -> tuple[str, int, int, int, bytes | None, str, int]:
+    return (entry.path, entry.size, *kept(entry.mtime_ns, entry.inode), entry.digest, entry.by, entry.at)
 
 
 def _entry(path: str, size: int, mtime: int, inode: int, digest: str | None, by: str, at: int) -> Entry:

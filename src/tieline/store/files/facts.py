@@ -13,6 +13,10 @@ Kind = Literal["file", "folder", "link", "other"]
 "other: a FIFO, a device or a socket that somebody put there by hand; it is listed, and never opened."
 
 
+MOST = (1 << 63) - 1
+"What a table and a frame can hold: some disks know dates beyond 2262, and inodes of 64 bits."
+
+
 class Facts(msgspec.Struct, frozen=True, gc=False):
     """One entry of a folder. `mtime_ns` in unix nanoseconds; `mode` holds the nine permission bits."""
 
@@ -30,7 +34,18 @@ def of(name: str, status: os.stat_result, target: str = "") -> Facts:
     """The facts in a status."""
     kind = kind_of(status)
     size = status.st_size if kind == "file" else 0
-    return Facts(name, kind, size, status.st_mtime_ns, status.st_ino, stat.S_IMODE(status.st_mode) & 0o777, target)
+    mtime, inode = kept(status.st_mtime_ns, status.st_ino)
+    return Facts(name, kind, size, mtime, inode, stat.S_IMODE(status.st_mode) & 0o777, target)
+
+
+def changed_at(status: os.stat_result) -> int:
+    """Time of change in unix nanoseconds, as it is kept, sent and compared."""
+    return kept(status.st_mtime_ns, 0)[0]
+
+
+def kept(mtime_ns: int, inode: int) -> tuple[int, int]:
+    """Time of change and inode as they are kept and compared."""
+    return max(-MOST, min(mtime_ns, MOST)), inode & MOST
 
 
 def look(folder: int, parts: Parts) -> Facts:

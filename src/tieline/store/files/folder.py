@@ -6,7 +6,7 @@ A folder that is moved or swapped for a link while it is held stays the one that
 import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from tieline.errors import CallError, Conflict
@@ -44,19 +44,29 @@ class Folder:
             self._check(name, there, replace)
         return there
 
-    def place(self, source: int, name: str, new: str, *, replace: bool) -> Facts | None:
+    def place(self, source: int, name: str, new: str, *, replace: bool, expected: Facts | None = None) -> Facts | None:
         """Give the file `name` of the open folder `source` its final name here; returns what it replaced.
 
-        One step of the disk's: it is here wholly or not at all. Durable after `sync()`. Raises what `check` raises.
+        One step of the disk's: it is here wholly or not at all. Durable after `sync()`. Raises what `check` raises, and
+        Conflict when it would replace another file than the one `expected`.
         """
         with self._lock, telling((*self.parts, new)):
             there = self.look(new)
+            if expected is not None:
+                check_same(there, expected, (*self.parts, new))
             self._check(new, there, replace)
             (rename if replace else rename_new)(source, name, self.fd, new)
             self._clashes.changed(self.fd, added=(new,))
         return there
 
-    def place_all(self, source: int, names: Sequence[tuple[str, str]], *, replace: bool) -> list[CallError | None]:
+    def place_all(
+        self,
+        source: int,
+        names: Sequence[tuple[str, str]],
+        *,
+        replace: bool,
+        expected: Mapping[str, Facts] | None = None,
+    ) -> list[CallError | None]:
         """The same for many, (name in `source`, name here): what became of each, in their order.
 
         Cheaper by half for names that are new: the folder is looked at once for all of them.
@@ -70,7 +80,7 @@ class Folder:
             mine: set[str] = set()
             for at, (name, new) in enumerate(names):
                 same = key(new)
-                if known is None or same in known or same in mine:
+                if known is None or same in known or same in mine or (expected and new in expected):
                     later.append(at)  # something is called so, or like it
                     continue
                 try:
@@ -83,7 +93,7 @@ class Folder:
             self._clashes.changed(self.fd, added=placed)
         for at in later:
             try:
-                self.place(source, *names[at], replace=replace)
+                self.place(source, *names[at], replace=replace, expected=(expected or {}).get(names[at][1]))
             except CallError as error:
                 answers[at] = error
         return answers
@@ -141,3 +151,13 @@ class Folder:
         elif there.kind == "other":
             path = shown((*self.parts, name))
             raise Conflict(f"{path} is no file but a device, FIFO or socket, which is not replaced", {"path": path})
+
+
+def check_same(there: Facts | None, expected: Facts, parts: Parts) -> None:
+    """Raises Conflict, whose data has `changed`, when what is there is not the very file that was expected."""
+    if there is None or any(getattr(there, fact) != getattr(expected, fact) for fact in _SAME):
+        path = shown(parts)
+        raise Conflict(f"{path} is not the file any more that was there", {"path": path, "changed": True})
+
+
+_SAME = ("kind", "size", "mtime_ns", "inode")

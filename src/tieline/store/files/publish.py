@@ -5,14 +5,17 @@ one transaction for what is known of them. Blocking, for any thread; whoever cal
 """
 
 import ctypes
+import errno
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 
 import msgspec
 
 from tieline.errors import CallError
+from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts, shown
 from tieline.store.files.staging import Arrived, Staging, StagingArea
 from tieline.store.files.tree import Tree
@@ -32,6 +35,8 @@ class Parcel(msgspec.Struct, frozen=True):
     by: str = ""
     replace: bool = True
     staging: Staging | None = None
+    expected: Facts | None = None
+    "The very file that it may replace, if it may not be another."
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -41,8 +46,8 @@ class Published(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-Record = Callable[[Sequence[Parcel]], None]
-"Notes what is known of files that are in place, durably, before it returns. Raises CallError."
+Record = Callable[[Sequence[Parcel]], Callable[[], object]]
+"Begins to note what is known of files, in the order of its calls; what it returns waits for the disk, or raises."
 
 _FINE = Published()
 
@@ -55,58 +60,91 @@ class Publisher:
         self._area = area
         self._record = record
         self._durable = durable
+        self._trouble = area.trouble
 
     def publish(self, parcels: Sequence[Parcel]) -> list[Published]:
         """One answer for each, in their order; what could not be published is removed."""
         answers = [_FINE] * len(parcels)
+        together = len(parcels) > _ONE_BY_ONE
         try:
             if self._durable:
-                self._make_durable(parcels)
+                self._make_durable(parcels, together)
         except OSError as error:
             answers = [Published(told(error, parcel.path)) for parcel in parcels]
         else:
-            for folder, run in groupby(range(len(parcels)), lambda at: (parcels[at].path[:-1], parcels[at].replace)):
-                self._into(folder[0], [*run], parcels, answers)
-            self._note(parcels, answers)
+            self._put_in_place(parcels, answers, together)
         for parcel, answer in zip(parcels, answers, strict=True):
             if answer.error is not None:
                 self._area.discard(parcel.arrived.name)
         return answers
 
-    def _into(self, folder: Parts, run: list[int], parcels: Sequence[Parcel], answers: list[Published]) -> None:
-        """The parcels of one folder, which is found anew: a link in its place leads nowhere."""
+    def _put_in_place(self, parcels: Sequence[Parcel], answers: list[Published], together: bool) -> None:
+        """Names first, then what is known of them; of two groups that share a name the later is later in both."""
+        with ExitStack() as folders:
+            with self._tree.in_order:
+                for place, run in groupby(range(len(parcels)), lambda at: (parcels[at].path[:-1], parcels[at].replace)):
+                    self._into(place[0], [*run], parcels, answers, folders if self._durable and not together else None)
+                known = self._tell(parcels, answers)
+            if self._durable and together:
+                self._all_or_none(answers, lambda: self._make_durable((), True))
+        self._all_or_none(answers, known)
+
+    def _into(
+        self, path: Parts, run: list[int], parcels: Sequence[Parcel], answers: list[Published], later: ExitStack | None
+    ) -> None:
+        """The parcels of one folder, found anew: a link in its place leads nowhere. Synced `later`, if at all."""
         try:
-            with self._tree.folder(folder, make=True) as there:
+            with ExitStack() as opened:
+                folder = opened.enter_context(self._tree.folder(path, make=True))
                 names = [(parcels[at].arrived.name, parcels[at].path[-1]) for at in run]
-                placed = there.place_all(self._area.fd, names, replace=parcels[run[0]].replace)
-                for at, error in zip(run, placed, strict=True):
-                    answers[at] = self._placed(parcels[at]) if error is None else Published(error)
-                if self._durable:
-                    there.sync()
+                seen = {parcels[at].path[-1]: parcels[at].expected for at in run}
+                expected = {name: facts for name, facts in seen.items() if facts is not None}
+                placed = folder.place_all(self._area.fd, names, replace=parcels[run[0]].replace, expected=expected)
+                if later is not None:
+                    later.push(opened.pop_all())
+                    later.callback(self._all_or_none, answers, folder.sync)
         except CallError as error:
-            for at in run:
-                answers[at] = Published(answers[at].error or error)
+            placed = [error] * len(run)
+        for at, fault in zip(run, placed, strict=True):
+            answers[at] = self._placed(parcels[at]) if fault is None else Published(fault)
 
     def _placed(self, parcel: Parcel) -> Published:
         others = self._area.others(parcel.path, parcel.staging)
         if not others:
             return _FINE
         who = others[-1].by or "somebody"
-        return Published(note=f"{who} is putting {shown(parcel.path)} too, and that will replace yours")
+        return Published(note=f"{who} is putting {shown(parcel.path)[:200]} too, and that will replace yours")
 
-    def _note(self, parcels: Sequence[Parcel], answers: list[Published]) -> None:
+    def _tell(self, parcels: Sequence[Parcel], answers: list[Published]) -> Callable[[], object]:
         if self._record is None:
-            return
-        kept = [parcel for parcel, answer in zip(parcels, answers, strict=True) if answer.error is None]
+            return lambda: None
+        return self._record([parcel for parcel, answer in zip(parcels, answers, strict=True) if answer.error is None])
+
+    def _all_or_none(self, answers: list[Published], step: Callable[[], object]) -> None:
+        """A step that all of them need. When it fails they are there, but not for sure: their senders try again."""
         try:
-            self._record(kept)
-        except CallError as error:  # they are there, but nothing is known of them; their sender tries again
+            step()
+        except (CallError, OSError) as error:
+            fault = error if isinstance(error, CallError) else told(error, ())
             for at, answer in enumerate(answers):
                 if answer.error is None:
-                    answers[at] = Published(error)
+                    answers[at] = Published(fault)
 
-    def _make_durable(self, parcels: Sequence[Parcel]) -> None:
-        if len(parcels) > _ONE_BY_ONE and _syncfs(self._area.fd):
+    def _make_durable(self, parcels: Sequence[Parcel], together: bool) -> None:
+        """The system tells of a failed write once, to whoever asks first; it concerns all who had staged by then."""
+        if self._trouble != self._area.trouble:
+            self._trouble = self._area.trouble
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        try:
+            self._sync(parcels, together)
+        except OSError:
+            self._area.trouble += 1
+            self._trouble = self._area.trouble
+            raise
+
+    def _sync(self, parcels: Sequence[Parcel], together: bool) -> None:
+        if together:
+            _syncfs(self._area.fd)
             return
         for parcel in parcels:
             descriptor = os.open(parcel.arrived.name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._area.fd)
@@ -116,18 +154,17 @@ class Publisher:
                 os.close(descriptor)
 
 
-def _find_syncfs() -> Callable[[int], bool]:
+def _find_syncfs() -> Callable[[int], None]:
     found = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if found is None:
-        return lambda _: False
+    if found is None:  # macOS: everything that any file system has not written
+        return lambda _: os.sync()
     found.argtypes, found.restype = (ctypes.c_int,), ctypes.c_int
 
-    def syncfs(descriptor: int) -> bool:
+    def syncfs(descriptor: int) -> None:
         """All that this file system has not written yet. Raises OSError when it could not (Linux 5.8 tells)."""
-        if found(descriptor) == 0:
-            return True
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        if found(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
     return syncfs
 

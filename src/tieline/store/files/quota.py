@@ -8,11 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tieline.errors import TooLarge, Unavailable
-from tieline.limits import MiB
+from tieline.errors import InvalidArgument, TooLarge, Unavailable
+from tieline.limits import DEFAULT, MiB
+from tieline.store.files.catalogue import Sums
+from tieline.store.files.tree import Space
 
 MARGIN = 64 * MiB
 "Bytes that stay free on the disk, for the database and the system."
+MARGIN_FILES = 4096
+"Files and folders that the disk still takes then, where those are counted too."
 
 
 class Reservation:
@@ -38,8 +42,6 @@ class Reservation:
         """It is over: published and in the catalogue, or given up. Fine to call twice."""
         self._quota._release(self)
 
-    settle = release
-
     def __enter__(self) -> Self:
         return self
 
@@ -51,24 +53,31 @@ class Reservation:
 
 
 class Quota:
-    """`each` and `all` in bytes, 0 for no bound; `free()` is what the disk has left.
+    """`each` and `all` in bytes, 0 for no bound; `space()` is what the disk has left; `files` of one account at most.
 
     `used` is told by whoever counts (the catalogue's sums); until it is, nothing counts as used.
     """
 
-    def __init__(self, each: int, all: int, free: Callable[[], int]) -> None:
+    def __init__(self, each: int, all: int, space: Callable[[], Space], files: int = DEFAULT.files_per_account) -> None:
         self.each = each
         self.all = all
-        self._free = free
+        self.files = files
+        self._space = space
         self._used: dict[str, int] = {}
+        self._files: dict[str, int] = {}
         self._reserved: Counter[str] = Counter()
         self._unwritten = 0
         self._lock = threading.Lock()
 
-    def used(self, sums: Mapping[str, int]) -> None:
+    def used(self, sums: Mapping[str, Sums]) -> None:
         """What the files of each account take now."""
         with self._lock:
-            self._used = dict(sums)
+            self._used = {account: each.bytes for account, each in sums.items()}
+            self._files = {account: each.files for account, each in sums.items()}
+
+    def one_more(self) -> None:
+        """For what takes no bytes to speak of, a folder or a link. Raises Unavailable when the disk takes no more."""
+        _check_files(self._space())
 
     def reserve(self, account: str, size: int) -> Reservation:
         """Room for an upload of so many bytes (0 for one that will `grow`).
@@ -91,8 +100,17 @@ class Quota:
     # -- for reservations ----------------------------------------------------------------------------------------
 
     def _grow(self, reservation: Reservation, size: int) -> None:
-        free = self._free()
+        if size < 0:
+            raise InvalidArgument(f"a file cannot have {size:,} bytes")
+        space = self._space()
+        _check_files(space)
+        free = space.free
         with self._lock:
+            if self._files.get(reservation.account, 0) >= self.files:
+                raise TooLarge(
+                    f"{reservation.account} has {self.files:,} files, and no account may have more; remove some",
+                    {"files": self.files},
+                )
             for (bound, taken), whose in zip(self._bounds(reservation.account), ("you", "everybody"), strict=True):
                 if bound and taken + size > bound:
                     raise TooLarge(
@@ -111,7 +129,7 @@ class Quota:
 
     def _wrote(self, reservation: Reservation, size: int) -> None:
         with self._lock:
-            size = min(size, reservation.size - reservation.written)
+            size = max(0, min(size, reservation.size - reservation.written))
             reservation.written += size
             self._unwritten -= size
 
@@ -127,3 +145,11 @@ class Quota:
         """Bound and what is taken of it, for the account and in all."""
         mine = self._used.get(account, 0) + self._reserved[account]
         return (self.each, mine), (self.all, sum(self._used.values()) + sum(self._reserved.values()))
+
+
+def _check_files(space: Space) -> None:
+    if space.files is not None and space.files < MARGIN_FILES:
+        raise Unavailable(
+            f"the server's disk takes only {space.files:,} files more, whatever their size; its owner must make room",
+            {"files": space.files},
+        )

@@ -18,7 +18,7 @@ from tieline.store.files import facts, names
 from tieline.store.files.beneath import FILE, FOLDER, Resolver, best, is_file
 from tieline.store.files.clashes import Clashes, NoClashes
 from tieline.store.files.facts import Facts
-from tieline.store.files.folder import Folder
+from tieline.store.files.folder import Folder, check_same
 from tieline.store.files.listing import Listing, Page
 from tieline.store.files.names import Parts, shown
 from tieline.store.files.rename import rename, rename_new
@@ -31,6 +31,8 @@ class Space(msgspec.Struct, frozen=True):
 
     total: int
     free: int
+    files: int | None = None
+    "Files and folders it still takes; None where only bytes count."
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -54,6 +56,8 @@ class Tree:
         self._limits = limits
         self._lock = threading.Lock()
         "Around every change of names: what was looked at still holds when it is acted on."
+        self.in_order = threading.Lock()
+        "For whoever changes names and then says so elsewhere: of two changes the later is told later."
         self._clashes = Clashes(limits) if shared else NoClashes(limits)
         self._listing = Listing(limits)
         root.mkdir(mode=0o700 if shared else 0o777, parents=True, exist_ok=True)
@@ -147,7 +151,8 @@ class Tree:
         """Room on the disk."""
         with telling(()):
             status = os.fstatvfs(self.fd)
-        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+        files = status.f_favail if status.f_files else None
+        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize, files)
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -162,16 +167,19 @@ class Tree:
             folder.make(parts[-1])
             folder.sync()
 
-    def remove(self, parts: Parts, *, whole: bool = False) -> Facts:
+    def remove(self, parts: Parts, *, whole: bool = False, expected: Facts | None = None) -> Facts:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all that is in it.
 
-        A whole folder is gone from sight at once; deleting it is `empty_trash()`. Returns what was removed.
+        A whole folder is gone from sight at once; deleting it is `empty_trash()`. Returns what was removed. Raises
+        Conflict when that would be another file than the one `expected`.
         """
         if not parts:
             raise InvalidArgument("/ cannot be removed, only what is in it")
         with self.folder(parts[:-1]) as folder, telling(parts):
             with self._lock:
                 there = facts.look(folder.fd, parts)
+                if expected is not None:
+                    check_same(there, expected, parts)
                 if there.kind != "folder":
                     os.unlink(parts[-1], dir_fd=folder.fd)
                 elif whole and self._trash is not None:

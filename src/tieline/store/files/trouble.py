@@ -1,9 +1,15 @@
-"""The disk's errors in our words: what it means for the path that was asked for, and what to do next. Pure."""
+"""The disk's errors in our words: what it means for the path that was asked for, and what to do next.
+
+Told to people elsewhere, it is the server's disk; a client that keeps files says `on_this_machine()` first.
+"""
 
 import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+import msgspec
 
 from tieline.errors import CallError, Conflict, InvalidArgument, NotFound, Overloaded, Unavailable
 from tieline.store.files.names import Parts, shown
@@ -20,11 +26,35 @@ _IN_THE_WAY = {
     errno.EEXIST: "{} is there already",
     errno.ENOTEMPTY: "the folder {} is not empty",
     errno.EISDIR: "{} is a folder",
-    errno.EXDEV: "{} lies on another disk of the server than where it should go",
+    errno.EXDEV: "{} lies on another disk than where it should go",
     errno.EINVAL: "{} cannot go there: a folder does not fit into itself",
-    errno.ETXTBSY: "{} is being run on the server just now",
-    errno.EBUSY: "{} is in use on the server just now",
+    errno.ETXTBSY: "{} is being run just now",
+    errno.EBUSY: "{} is in use just now",
 }
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whose disk it is, to those who hear of it."""
+
+    disk: str = "the server's disk"
+    full: str = "try again when its owner has made room"
+    closed: str = "the server itself may not use it; its owner must look at the permissions"
+    program: str = "the server"
+    within: str = ""
+    "The folder that paths are below, as people know it."
+    logged: bool = True
+
+
+_SERVERS = Place()
+_place: ContextVar[Place] = ContextVar("tieline.disk", default=_SERVERS)
+
+
+def on_this_machine(folder: str) -> None:
+    """From here on, in this thread, the disk is the person's own, and paths are below `folder`."""
+    own = Place(
+        "this machine's disk", "make room, and run it again", "you may not use it", "this program", folder, logged=False
+    )
+    _place.set(own)
 
 
 @contextmanager
@@ -38,20 +68,21 @@ def telling(parts: Parts) -> Iterator[None]:
 
 def told(error: OSError, parts: Parts) -> CallError:
     """The error as callers get it; trouble of the server's own goes to its log as well."""
-    path, code = shown(parts), error.errno or 0
+    place = _place.get()
+    path, code = place.within.rstrip("/") + shown(parts), error.errno or 0
     data = {"path": path}
     if code in _GONE:
         return NotFound(_GONE[code].format(path), data)
     if code in _IN_THE_WAY:
         return Conflict(_IN_THE_WAY[code].format(path), data)
     if code == errno.ENAMETOOLONG:
-        return InvalidArgument(f"{path}: a name in it is too long for the server's disk", data)
+        return InvalidArgument(f"{path}: a name in it is too long for {place.disk}", data)
+    if place.logged:
+        log.error("the disk refused %s: %s", path, error.strerror)
     if code in (errno.EMFILE, errno.ENFILE):
-        log.error("no descriptor left for %s", path)
-        return Overloaded("the server has too many files open; try again in a moment", data)
-    log.error("the disk refused %s: %s", path, error.strerror)
+        return Overloaded(f"{place.program} has too many files open; try again in a moment", data)
     if code in _FULL:
-        return Unavailable(f"{path}: the server's disk is full; try again when its owner has made room", data)
+        return Unavailable(f"{path}: {place.disk} is full; {place.full}", data)
     if code in (errno.EACCES, errno.EPERM):
-        return Unavailable(f"{path}: the server itself may not use it; its owner must look at the permissions", data)
-    return Unavailable(f"{path}: the server's disk failed ({error.strerror}); its owner must look at it", data)
+        return Unavailable(f"{path}: {place.closed}", data)
+    return Unavailable(f"{path}: {place.disk} failed ({error.strerror}); its owner must look at it", data)
