@@ -16,8 +16,8 @@ setup: $(VENV)/ready-dev ## make .venv with everything for development
 serve: $(VENV)/ready ## start a server and say how to reach it (ARGS="--guests" adds options)
 	@$(RUN) -m tieline serve $(ARGS)
 
-test: $(VENV)/ready-dev ## run the whole suite (ARGS="tests/wire -x" narrows it)
-	$(RUN) -m pytest $(ARGS)
+test: $(VENV)/ready-dev ## run the whole suite, several tests at once (ARGS="tests/wire -x" narrows it)
+	$(RUN) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 long: $(VENV)/ready-dev ## the whole-system stories at full length: 50 kills, 100,000 posts, 100,000 random openings
 	TIELINE_LONG=1 $(RUN) -m pytest --timeout 900 tests/stories $(ARGS)

@@ -23,6 +23,7 @@ from tieline.errors import (
     LinkClosed,
     LinkError,
     LoginError,
+    ProtocolError,
     TielineError,
     TooManyAttempts,
 )
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
+OPENINGS = 3
+"How often the first link is tried at a server that does not seem to speak tieline/1."
 STEADY = 1.0
 "Seconds a link must have lived for its loss to be answered at once."
 _NOBODY = Identity("", "", frozenset(), "native", "")
@@ -93,7 +96,14 @@ class Client(Peer):
     async def open(self) -> None:
         """The first link. Raises what went wrong: DialFailed, PinMismatch, LoginError."""
         async with asyncio.timeout(self.limits.opening * 2):
-            await self._link_up()
+            for left in reversed(range(OPENINGS)):
+                try:
+                    await self._link_up()
+                    return
+                except ProtocolError:
+                    # On a busy machine we may have been so slow to speak that we were taken for a person, and greeted.
+                    if not left:
+                        raise
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
         """Say goodbye and do not come back."""

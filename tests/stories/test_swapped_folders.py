@@ -17,6 +17,8 @@ from tieline.store.files.beneath import Openat2, Walk
 from .machines import LONG
 
 ROUNDS = 20 if LONG else 2
+MOST = 60
+"Rounds at most: as many as it takes until something has met the folder and not the link."
 FILES = 500
 
 
@@ -61,7 +63,9 @@ async def test_nothing_outside_is_read_or_written(server: str, tmp_path: Path, o
     swapper.start()
     try:
         async with tieline.connect(server) as peer:
-            for number in range(ROUNDS):
+            for number in range(MOST):
+                if number >= ROUNDS and kept:
+                    break
                 local = filled(tmp_path / f"up-{number}", number)
                 done = await peer.files.put(local, "/")
                 failed = {failure.path for failure in done.failed}
@@ -76,9 +80,9 @@ async def test_nothing_outside_is_read_or_written(server: str, tmp_path: Path, o
         swapper.join()
     assert swapper.swaps > 100
     assert picture(outside) == before
-    assert kept, "some of it met the folder"
+    assert kept, "some of it has met the folder"
     there = {path.name: path for path in root.rglob("*-*") if not path.is_symlink() and path.is_file()}
     assert kept <= there.keys(), "what was acknowledged is inside"
-    for number in range(ROUNDS):
-        for path in (tmp_path / f"down-{number}").rglob("*"):
+    for down in tmp_path.glob("down-*"):
+        for path in down.rglob("*"):
             assert not path.is_file() or path.read_text() != "SECRET"

@@ -1,0 +1,56 @@
+"""The client's first link: what it forgives, and what it does not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+import tieline
+from tieline.errors import ProtocolError
+
+GREETING = b"vm: a Tieline server. What is your name?\r\n"
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
+@asynccontextmanager
+async def front(port: int, greeted: int) -> AsyncIterator[tuple[int, list[int]]]:
+    """A port where the first so many callers are taken for people; the others reach the server. And who has come."""
+    callers: list[int] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(len(callers))
+        if len(callers) <= greeted:
+            writer.write(GREETING)
+            await reader.read(1)
+        else:
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1], callers
+
+
+async def test_a_caller_who_spoke_too_late_and_was_taken_for_a_person_calls_again() -> None:
+    server = tieline.Server(guests=True)
+    async with (
+        server.serving("tcp://127.0.0.1:0") as [address],
+        front(int(address.rpartition(":")[2]), greeted=1) as (port, callers),
+    ):
+        async with tieline.connect(f"tcp://127.0.0.1:{port}") as peer:
+            assert await peer.call("echo.upper", text="hello", timeout=20) == "HELLO"
+        assert callers == [0, 1]
+
+
+async def test_who_never_speaks_tieline_is_given_up() -> None:
+    async with front(0, greeted=100) as (port, callers):
+        with pytest.raises(ProtocolError):
+            async with tieline.connect(f"tcp://127.0.0.1:{port}"):
+                pass
+        assert len(callers) == 3
