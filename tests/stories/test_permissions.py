@@ -221,9 +221,12 @@ async def test_guests_and_tickets_reach_none_of_it(place: Place) -> None:
 
 async def test_a_machine_reports_only_of_those_who_called_it(place: Place) -> None:
     entry = {**dict.fromkeys(BEGUN, "x"), "account": "an-admin", "argv": ["rm"], "at": 0}
+    handlers = tieline.Handlers()
+    handlers.add(lambda: None, "shell.nothing")
     async with tieline.connect(place.tcp, **place.credential("for chat")) as peer:
-        handlers = tieline.Handlers()
-        handlers.add(lambda: None, "shell.nothing")
+        with pytest.raises(Denied):
+            await peer.serve(handlers)
+    async with tieline.connect(place.tcp, **place.credential("for a shell")) as peer:
         await peer.serve(handlers)
         for method, params in (("audit.begun", {"entry": entry}), ("shell.rule", {"account": "an-admin"})):
             with pytest.raises(Denied):
