@@ -67,7 +67,7 @@ def nothing_open(*peers):
         assert peer.open_work == 0
         assert not peer._incoming
         assert not peer._replies
-        assert not peer._senders
+        assert not peer._sending
         assert not peer.session._flows
 
 

@@ -16,7 +16,8 @@ from tieline.rpc.deadlines import Deadlines
 from tieline.rpc.expecting import Arriving, Awaiting
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.line import Line
-from tieline.rpc.outgoing import Outgoing, close_source
+from tieline.rpc.outgoing import Outgoing
+from tieline.rpc.sending import Sending
 from tieline.rpc.stream import Stream
 from tieline.wire.frames import Kind
 from tieline.wire.messages import UNREADABLE, UNWRITABLE, Fault, read
@@ -43,7 +44,7 @@ class Caller:
         "_loop",
         "_outgoing",
         "_replies",
-        "_senders",
+        "_sending",
         "_timer",
         "_turns",
         "limits",
@@ -57,7 +58,7 @@ class Caller:
         self._turns = count(1)
         self._replies: dict[int, Reply] = {}
         self._incoming: dict[int, Arriving] = {}
-        self._senders: dict[int, asyncio.Task[None]] = {}
+        self._sending: Sending | None = None
         self._outgoing: Outgoing | None = None
         self._deadlines: Deadlines | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -159,7 +160,7 @@ class Caller:
             channel = link.session.call(_encode((method, params, timeout)))
             link.flush_soon()
         except UNWRITABLE as error:
-            channel = self._open_with_stream(link, method, timeout, params, error)
+            channel = self._call_sending(link, method, timeout, params, error)
         if timeout is not None:
             self.watch(channel, timeout)
         return self.open_stream(channel, method, returns, lambda: self._give_up(channel))
@@ -241,8 +242,8 @@ class Caller:
             return
         if self._deadlines is not None:
             self._deadlines.remove(channel)
-        if self._senders:
-            self._stop_sending(channel)
+        if self._sending is not None:
+            self._sending.stop(channel)
         future, decode, method = reply
         if not future.done():
             try:
@@ -304,9 +305,9 @@ class Caller:
         streams, self._incoming = self._incoming, {}
         for stream in streams.values():
             stream.finish(error)
-        senders, self._senders = self._senders, {}
-        for task in senders.values():
-            task.cancel()
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.close()
 
     def _work_expired(self, channel: int) -> bool:
         """True when the deadline was that of work done here; `Peer` knows."""
@@ -333,7 +334,7 @@ class Caller:
         error: Exception,
     ) -> Any:
         """The rarer call, one of whose parameters is an async iterator."""
-        channel = self._open_with_stream(link, method, timeout, params, error)
+        channel = self._call_sending(link, method, timeout, params, error)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._replies[channel] = (future, decoder(returns), method)
         if timeout is not None:
@@ -343,36 +344,12 @@ class Caller:
         finally:
             self._give_up(channel)
 
-    def _open_with_stream(
+    def _call_sending(
         self, link: FrameLink, method: str, timeout: float | None, params: dict[str, Any], error: Exception
     ) -> int:
-        names = [name for name, value in params.items() if hasattr(value, "__aiter__")]
-        if len(names) != 1:
-            why = f"only one parameter can be a stream, not {', '.join(names)}" if names else str(error)
-            raise InvalidArgument(f"{method}: {why}") from error
-        rest = {name: value for name, value in params.items() if name != names[0]}
-        try:
-            payload = _encode((method, rest, timeout, True))
-        except UNWRITABLE as other:
-            raise InvalidArgument(f"{method}: {other}") from other
-        channel = link.session.call(payload, streaming=True)
-        link.flush_soon()
-        senders = self._senders
-        task = senders[channel] = self._loop.create_task(self._send_stream(link, channel, params[names[0]]))
-        task.add_done_callback(lambda _: senders.pop(channel, None))
-        return channel
-
-    async def _send_stream(self, link: FrameLink, channel: int, source: Any) -> None:
-        try:
-            await self.outgoing.pump(channel, source)
-            link.session.send(Kind.END, channel)
-        except Exception as error:
-            if self._link is link:
-                self._fail(channel, error)
-            link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))
-        finally:
-            link.flush_soon()
-            await close_source(source)
+        if self._sending is None:
+            self._sending = Sending(link, self.outgoing, self._fail)
+        return self._sending.call(method, timeout, params, error)
 
     def _give_up(self, channel: int) -> None:
         """The caller does not wait any more."""
@@ -385,9 +362,8 @@ class Caller:
             self._link.flush_soon()
 
     def _stop_sending(self, channel: int) -> None:
-        task = self._senders.get(channel)
-        if task is not None:
-            task.cancel()
+        if self._sending is not None:
+            self._sending.stop(channel)
 
     def _fail(self, channel: int, error: Exception) -> None:
         self._stop_sending(channel)
