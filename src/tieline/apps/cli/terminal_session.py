@@ -150,7 +150,8 @@ class Screen:
                 elif isinstance(item, At):
                     self._position = item.position
                     if item.skipped:
-                        self._show(f"\r\n[tieline: {item.skipped:,} bytes were skipped]\r\n")
+                        # Here, between what came before and after it.
+                        await self._out.write(f"\r\n[tieline: {item.skipped:,} bytes were skipped]\r\n".encode())
                 elif isinstance(item, Left):
                     return 0, f"Left the session: {item.reason}. `tieline shell --attach {self._id}` goes back to it."
                 else:
