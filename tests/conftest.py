@@ -4,7 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("tieline", deadline=None)
+hypothesis.settings.load_profile("tieline")
 
 
 def missing(*programs: str) -> str | None:
