@@ -59,3 +59,10 @@ def test_a_room_is_told_of_what_was_put_for_it(server: Serving, owner: Person, t
     told = owner.out("tail", "lobby", "--last", "1")
     assert "put /rooms/lobby/report.pdf (1 B, blake3 " in told
     assert owner.out("get", "/rooms/lobby/report.pdf", "-") == "x"
+
+
+def test_a_destination_beside_a_room_is_said_to_be_too_much(server: Serving, owner: Person, tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("fine")
+    done = owner.run("put", str(tmp_path / "report"), "/lab/", "--to", "lobby")
+    assert done.returncode == 2
+    assert "leave /lab/ out" in done.stderr

@@ -105,7 +105,7 @@ class Desk:
 
     def serve(self) -> None:
         """What `make serve` runs, with everything it makes in this folder."""
-        self.start(f"tieline serve --listen 127.0.0.1:{self.ports['7788']} --guests", "")
+        self.start(f"tieline serve --listen 127.0.0.1:{self.ports['7788']} --guests --allow-shell", "")
         limit = time.monotonic() + 30
         while not (self.folder / "data" / "tieline.sock").exists():
             assert time.monotonic() < limit, "tieline serve did not start"

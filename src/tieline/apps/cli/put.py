@@ -1,5 +1,6 @@
 """`tieline put`: files and folders to the server."""
 
+import os
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -53,6 +54,8 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
 
 def _split(paths: tuple[str, ...], to: str | None) -> tuple[list[str], str]:
     if to is not None:
+        if len(paths) > 1 and paths[-1].startswith("/") and not os.path.lexists(paths[-1]):
+            raise click.UsageError(f"--to says where they go, so leave {paths[-1]} out")
         return [*paths], ""  # known when it is known who we are
     if len(paths) > 1:
         return [*paths[:-1]], paths[-1]
