@@ -101,8 +101,8 @@ class Tmux:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._socket = folder / "tmux"
         self._environment = {name: value for name, value in environment.items() if name not in ("TMUX", "TERM")}
-        # UTF-8, whatever the machine's own language is.
-        self._environment["LC_ALL"] = "C.UTF-8"
+        # UTF-8, whatever the machine's own language is; and a size that somebody exported long ago.
+        self._environment |= {"LC_ALL": "C.UTF-8", "LINES": "24", "COLUMNS": "80"}
 
     def start(self, command: str) -> None:
         self._run("-f", "/dev/null", "-u", "new-session", "-d", "-x", "100", "-y", "30", command)

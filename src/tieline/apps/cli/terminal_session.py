@@ -3,8 +3,8 @@
 import asyncio
 import os
 import random
-import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -58,8 +58,16 @@ async def at_terminal(where: Where, wanted: Wanted) -> int:
     return code
 
 
+def _size() -> tuple[int, int]:
+    """Columns and rows of this terminal, whatever COLUMNS and LINES say: who exports them leaves them as they were."""
+    try:
+        return os.get_terminal_size(sys.stdin.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+
+
 async def _open(client: Caller, prefix: str, wanted: Wanted, timeout: float) -> str:
-    columns, rows = shutil.get_terminal_size()
+    columns, rows = _size()
     info = await client.call(
         f"{prefix}open",
         timeout=timeout,
@@ -136,7 +144,7 @@ class Screen:
                     return ended
 
     async def _look(self, keyboard: Keyboard) -> tuple[int, str] | None:
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = _size()
         params: dict[str, Any] = {"id": self._id, "position": self._position, "watch": self._watch}
         if not self._watch:
             params |= {"keys": keyboard.keys(), "rows": rows, "columns": columns}
@@ -177,7 +185,7 @@ class Screen:
         task.add_done_callback(self._tasks.discard)
 
     async def _resize(self) -> None:
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = _size()
         with suppress(CallError, LinkError):
             await self._client.call(f"{self._prefix}resize", timeout=10, id=self._id, rows=rows, columns=columns)
 
