@@ -17,8 +17,9 @@ from tieline.wire.session import Event, Session
 log = logging.getLogger("tieline.link")
 _MUCH = 32 * 1024
 "Bytes of one read from which on its frames are copied one by one: most of them are then large."
-_BATCH = 64
-"Events dealt with before their answers are written: what one read asks for may be far larger than the read."
+_BATCH = 16
+"""Events dealt with before their answers are written: what one read asks for may be far larger than the read. So few
+that the other side works on the first answers while we work on the rest: all at once, and one would always wait."""
 
 
 class Owner(Protocol):
