@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from compileall import compile_dir
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -69,6 +70,7 @@ def run(setup: Setup) -> list[Contest]:
 @contextmanager
 def place(folder: Path) -> Iterator[Place]:
     folder.mkdir(exist_ok=True)
+    compile_dir(ROOT / "src", quiet=1)  # as a package that was installed: a checkout may have no bytecode
     port = free_port()
     with ExitStack() as stack:
         server = None if ssh.missing() else ssh.Ssh(folder / "ssh")
