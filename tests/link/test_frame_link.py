@@ -84,16 +84,19 @@ def clock():
     return Clock()
 
 
-def test_what_one_read_asks_is_answered_in_one_write(clock):
+@pytest.mark.parametrize(("asked", "writes"), [(1, 1), (16, 1), (17, 2), (50, 4)])
+def test_what_one_read_asks_is_answered_in_few_writes(clock, asked, writes):
+    """In one when it is little; in several when it is much, so that the other side need not wait for the last."""
+
     async def story():
         owner = Owner()
         link = owner.link = FrameLink(Side.SERVER, LIMITS, owner)
         stream = Stream(link)
         stream.connection_made(transport := Stuck(stream))
         link.session.skip_login()
-        receive(stream, PREFACE + calls(50))
-        assert len(owner.heard) == 50
-        assert transport.writes == 1
+        receive(stream, PREFACE + calls(asked))
+        assert len(owner.heard) == asked
+        assert transport.writes == writes
 
     clock.run(story())
 
@@ -119,7 +122,7 @@ def test_a_flood_is_dealt_with_in_batches(clock):
         far.stream.write(calls(1000))
         await clock.settle()
         assert len(owner.heard) == 1000
-        assert max(owner.sizes) <= 64
+        assert max(owner.sizes) <= 16
         assert link.ended_with is None
 
     clock.run(story())
@@ -136,7 +139,7 @@ def test_a_peer_that_asks_and_does_not_read_is_not_read_from_either_and_cut_in_t
             asked += 100
             await clock.settle()
         # The socket's mark, what was owed after it, and one batch: nothing like what was asked for.
-        assert link.stream.buffered() < 2 * LIMITS.send_buffer + 64 * 1009 + 2000
+        assert link.stream.buffered() < 2 * LIMITS.send_buffer + 16 * 1009 + 2000
         assert far.stream.paused
         heard = len(owner.heard)
         await clock.advance(39.0)
