@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# A shell makes those it starts in the background deaf to Ctrl-C, and the programs that tests start would be so too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("tieline", deadline=None)
