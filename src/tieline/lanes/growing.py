@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from blake3 import blake3
 
 from tieline.errors import CallError, Conflict, ProtocolError
+from tieline.lanes.one_file import RefusedError
 from tieline.store.files.names import Parts, shown
 from tieline.store.files.staging import Staging, StagingArea
 from tieline.wire.lane import (
@@ -55,10 +56,6 @@ class Growing(Protocol):
     def read(self, view: memoryview, offset: int) -> int | None: ...
 
 
-class _Refused(Exception):
-    """The other side does not want it."""
-
-
 def send_growing(sender: "Sender", root: int, path: Parts, growing: Growing) -> None:
     """One item, whatever becomes of it."""
     sender.watcher.item(root, path, growing.size or 0)
@@ -69,7 +66,7 @@ def send_growing(sender: "Sender", root: int, path: Parts, growing: Growing) -> 
             sender.watcher.sized(_SendingPipe(sender, growing).run())
         else:
             sender.watcher.sized(_run(sender, growing))
-    except _Refused:
+    except RefusedError:
         lane.say(Broken("", ""))
     except CallError as error:
         lane.say(Broken(error.code, str(error)))
@@ -196,7 +193,7 @@ class _SendingPipe:
                 case Ready():
                     return found
                 case No():
-                    raise _Refused
+                    raise RefusedError
                 case Kept():
                     pass
                 case other:
@@ -222,7 +219,7 @@ class _SendingPipe:
                     self._begin(offset)
                     back = True
                 case No():
-                    raise _Refused
+                    raise RefusedError
                 case Kept():
                     pass
                 case other:

@@ -9,6 +9,7 @@ from blake3 import blake3
 
 from tieline.errors import ProtocolError
 from tieline.store.files.facts import changed_at
+from tieline.store.files.names import Parts
 from tieline.store.files.staging import hash_range, hash_zeros
 from tieline.wire.lane import (
     BLOCK,
@@ -31,16 +32,14 @@ from tieline.wire.lane import (
 if TYPE_CHECKING:
     from tieline.lanes.sending import Sender
 
-Parts = tuple[str, ...]
 CHANGED = "changed"
 "The code of a file that was another one when all of it was sent."
-
 
 UNREADABLE = "unreadable"
 "The code of a file that the disk does not give."
 
 
-class _Refused(Exception):
+class RefusedError(Exception):
     """The other side does not want the file."""
 
 
@@ -73,7 +72,7 @@ def send_file(sender: "Sender", root: int, path: Parts, descriptor: int, status:
     sending = _Sending(sender, descriptor, status, asked)
     try:
         sending.run()
-    except _Refused:
+    except RefusedError:
         sender.lane.say(Broken("", ""))  # why is known to the other side
     except UnreadableError as error:
         sending.settle()
@@ -113,7 +112,7 @@ class _Sending:
         try:
             while self._asked and self._verified < self._offset:
                 self._answers(waiting=True)
-        except _Refused:
+        except RefusedError:
             pass
 
     def say_end(self) -> None:
@@ -138,7 +137,7 @@ class _Sending:
                 case Ready():
                     break
                 case No():
-                    raise _Refused
+                    raise RefusedError
                 case Kept():
                     pass
                 case other:
@@ -233,7 +232,7 @@ class _Sending:
                 case Again(offset):
                     self._from(offset)
                 case No():
-                    raise _Refused
+                    raise RefusedError
                 case Kept():
                     pass
                 case other:
