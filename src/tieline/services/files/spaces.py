@@ -93,7 +93,7 @@ class Spaces:
 
     def _check_room(self, identity: Identity, parts: Parts, want: Want) -> None:
         if not identity.may("chat"):
-            raise Denied(identity.refusal("the files of rooms", "chat"))
+            raise Denied(identity.refusal("reaching the files of rooms", "chat"))
         if len(parts) == 1:
             _only_listed(parts, want)
             return
