@@ -100,7 +100,7 @@ async def play(dice: Random) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     far, peer = Far(), Peer(LIMITS, offered(), ADA)
     link = FrameLink(Side.SERVER, LIMITS, peer)
-    memory.pair(link, far, high_water=LIMITS.send_buffer)
+    memory.pair(link, far, limits=LIMITS)
     link.session.skip_login()
     peer.use(link)
     far.stream.write(PREFACE)

@@ -128,7 +128,7 @@ class House:
         """A person at the door, who has not said anything."""
         person = Person()
         visitor = self.door.protocol(person.opening)._receiver
-        memory.pair(person, visitor, near_info=info, high_water=self.limits.send_buffer)
+        memory.pair(person, visitor, near_info=info, limits=self.limits)
         return person
 
     async def visit_as(self, name, room="lobby"):

@@ -68,7 +68,7 @@ def linked(answer=b"\x01", limits=LIMITS):
     """A server's link that is open, its owner, and the far end."""
     owner, far = Owner(answer), Far()
     link = owner.link = FrameLink(Side.SERVER, limits, owner)
-    memory.pair(link, far, high_water=limits.send_buffer)
+    memory.pair(link, far, limits=limits)
     link.session.skip_login()
     far.stream.write(PREFACE)
     return link, owner, far

@@ -36,7 +36,7 @@ async def over_a_link(server: object, credential: Credential) -> tuple[object, o
     """What came of it: the server's identity or error, the client's welcome or error."""
     turns = Turns(), Turns()
     near, far = FrameLink(Side.CLIENT, DEFAULT, turns[0]), FrameLink(Side.SERVER, DEFAULT, turns[1])
-    memory.pair(near, far, high_water=DEFAULT.send_buffer)
+    memory.pair(near, far, limits=DEFAULT)
     came = asyncio.gather(
         admit(far, turns[1], lambda _: server, agent="test", name="lab", limits=DEFAULT),  # type: ignore[arg-type]
         enter(near, turns[0], ClientLogin(credential, None), agent="test", limits=DEFAULT),

@@ -61,7 +61,7 @@ async def log_in(
     client_limits = client_limits or limits
     client_turns, server_turns = Turns(), Turns()
     near, far = FrameLink(Side.CLIENT, client_limits, client_turns), FrameLink(Side.SERVER, limits, server_turns)
-    memory.pair(near, far, high_water=limits.send_buffer)
+    memory.pair(near, far, limits=limits)
     steps = Proofless(scopes, **who)
     server = asyncio.create_task(admit(far, server_turns, lambda _: steps, agent="t", name="t", limits=limits))
     welcome = await enter(near, client_turns, steps, agent="t", limits=client_limits)

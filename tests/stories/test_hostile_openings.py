@@ -116,6 +116,7 @@ class Besieged:
         )
         self.listener.start()
         await self.proper_call()  # what a loop opens once, at first need, is open now
+        await self.plain_call()
         self.tasks, self.descriptors = asyncio.all_tasks(), descriptors()
         return self
 
@@ -131,8 +132,13 @@ class Besieged:
         assert self.complaints == []
 
     async def proper_call(self):
+        await self.call(Address(scheme="tls", host=self.where[0], port=self.where[1], pin=self.certificate.pin))
+
+    async def plain_call(self):
+        await self.call(Address(scheme="tcp", host=self.where[0], port=self.where[1]))
+
+    async def call(self, address):
         ear = Ear()
-        address = Address(scheme="tls", host=self.where[0], port=self.where[1], pin=self.certificate.pin)
         stream = await dial_stream(address, ear)
         stream.write(b"\xf7hello")
         await asyncio.wait_for(ear.answered.wait(), 5)

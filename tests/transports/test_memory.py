@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from tieline.limits import Limits
 from tieline.testing.transports import CHECKS, Recorder
 from tieline.transports import memory
 from tieline.transports.endpoint import Endpoint
@@ -46,7 +47,7 @@ async def test_the_far_end_may_be_told_who_is_near():
 
 async def test_a_writer_is_held_back_at_its_own_mark_and_let_go_below_a_quarter():
     near, far = Recorder(), Recorder()
-    a, b = memory.pair(near, far, high_water=1000)
+    a, b = memory.pair(near, far, limits=Limits(send_buffer=1000))
     b.pause_reading()
     a.write(b"x" * 1000)
     assert not a.paused
@@ -119,7 +120,7 @@ async def test_who_writes_to_one_that_has_gone_keeps_nothing():
 
 async def test_nothing_is_heard_after_the_end():
     near, far = Recorder(), Recorder()
-    a, b = memory.pair(near, far, high_water=10)
+    a, b = memory.pair(near, far, limits=Limits(send_buffer=10))
     b.pause_reading()
     a.write(b"x" * 100)
     assert near.paused

@@ -49,7 +49,7 @@ class LinesDoor:
             task.add_done_callback(self._visits.pop)
             return task
 
-        return Stream(Visitor(self._limits, begin), high_water=self._limits.send_buffer)
+        return Stream(Visitor(self._limits, begin), limits=self._limits)
 
     async def close(self, reason: str = "the server is closing") -> None:
         """Send everybody away; at most a second or so."""

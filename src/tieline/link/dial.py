@@ -19,7 +19,8 @@ from tieline.transports.address import Address
 from tieline.transports.dialling import connect_tcp, connect_unix
 from tieline.transports.sockets import STREAM, SocketOptions
 from tieline.transports.stream import Receiver, Stream
-from tieline.transports.tls import NATIVE, SHUTDOWN_TIMEOUT, client_context, pin_of
+from tieline.transports.tls import NATIVE, client_context, pin_of
+from tieline.transports.tls_stream import dial_tls
 
 FIRST_PAUSE = 0.5
 "Seconds. The longest pause before the second redial; it doubles from there."
@@ -98,7 +99,7 @@ async def _dial(
         sock = await connect_unix(address.path, options=options)
     else:
         sock = await connect_tcp(address.host or "localhost", address.port, options=options)
-    stream = Stream(receiver, high_water=limits.send_buffer)
+    stream = Stream(receiver, limits=limits)
     return await _hand_over(sock, stream, context, address, alpn)
 
 
@@ -118,13 +119,7 @@ async def _hand_over(
             await loop.create_connection(lambda: stream, sock=sock)
             return stream
         check = _Check(stream, address, alpn)
-        await loop.create_connection(
-            lambda: check,
-            sock=sock,
-            ssl=context,
-            server_hostname=address.host.partition("%")[0] or "localhost",
-            ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-        )
+        await dial_tls(check, sock, context, address.host.partition("%")[0] or "localhost")
         check.raise_refusal()
         return stream
     except BaseException:

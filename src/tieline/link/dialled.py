@@ -47,7 +47,7 @@ async def dial(
     link = Link(checked_codec(Raw() if codec is None else codec), limits)
     allowed = limits.opening if timeout is None else timeout
     if address.startswith("memory:"):
-        memory.dial(address.removeprefix("memory:"), link, high_water=limits.send_buffer)
+        memory.dial(address.removeprefix("memory:"), link, limits=limits)
     else:
         where = options.stream_address(address)
         context = await asyncio.to_thread(options.client_tls, where, tls) if tls is not None else None

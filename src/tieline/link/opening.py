@@ -19,7 +19,8 @@ from tieline.link.accepted import AcceptedSocket
 from tieline.link.handover import ByAlpn, Farewell, FirstWords
 from tieline.transports.caller import Caller, caller_of
 from tieline.transports.hello import PEEK, asks_for
-from tieline.transports.tls import HTTP, LANE, NATIVE, SHUTDOWN_TIMEOUT
+from tieline.transports.tls import HTTP, LANE, NATIVE
+from tieline.transports.tls_stream import accept_tls
 
 log = logging.getLogger("tieline.listener")
 
@@ -227,16 +228,11 @@ class Opening:
 
     async def _hand_over(self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext | None) -> None:
         self._taken = True
-        timeouts = {}
-        if context is not None:
-            timeouts = {
-                "ssl_handshake_timeout": self._house.limits.opening,
-                "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT,
-            }
         try:
-            self._transport, _ = await self._loop.connect_accepted_socket(
-                lambda: protocol, self._sock, ssl=context, **timeouts
-            )
+            if context is None:
+                self._transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, self._sock)
+            else:
+                self._transport = await accept_tls(protocol, self._sock, context, self._house.limits.opening)
             if self.stage is Stage.HANDING_OVER:
                 self.stage = Stage.SERVED
             if self._unwanted:

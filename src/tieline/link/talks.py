@@ -159,7 +159,7 @@ class Talks:
     # -- one caller ----------------------------------------------------------------------------------------------
 
     def _welcome(self, opening: Opening) -> asyncio.BaseProtocol:
-        return Stream(self._link(opening), high_water=self._limits.send_buffer)
+        return Stream(self._link(opening), limits=self._limits)
 
     def _link(self, opening: Opening | None) -> Link:
         link = Link(self._codec, self._limits)

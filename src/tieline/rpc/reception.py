@@ -60,14 +60,14 @@ class Reception:
         task = asyncio.get_running_loop().create_task(self._receive(link, turns, opening))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
-        return Stream(link, high_water=self._limits.send_buffer, binding=self._binding)
+        return Stream(link, limits=self._limits, binding=self._binding)
 
     def door(self, identity: Identity, handlers: Handlers | None = None) -> Peer:
         """The client's end of a link within this process, logged in as `identity`: what a door speaks through."""
         turns = Turns()
         near = FrameLink(Side.CLIENT, self._limits, turns)
         far = FrameLink(Side.SERVER, self._limits, turns)
-        memory.pair(near, far, high_water=self._limits.send_buffer)
+        memory.pair(near, far, limits=self._limits)
         near.session.skip_login()
         far.session.skip_login()
         self._seat(far, identity)

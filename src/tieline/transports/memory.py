@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tieline.errors import AddressError, DialFailed
-from tieline.limits import DEFAULT
+from tieline.limits import DEFAULT, Limits
 from tieline.transports.endpoint import MEMORY, Endpoint
 from tieline.transports.stream import Receiver, Stream
 
@@ -28,8 +28,8 @@ class MemoryStream(Stream):
         "_waiting_bytes",
     )
 
-    def __init__(self, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer, info: Endpoint = MEMORY) -> None:
-        super().__init__(receiver, high_water=high_water)
+    def __init__(self, receiver: Receiver, *, limits: Limits = DEFAULT, info: Endpoint = MEMORY) -> None:
+        super().__init__(receiver, limits=limits)
         self.info = info
         self._loop = asyncio.get_running_loop()
         self._other: MemoryStream
@@ -50,7 +50,7 @@ class MemoryStream(Stream):
             return  # as into a socket whose peer has gone: we hear of it in a moment
         other._waiting.append(bytes(data))
         other._waiting_bytes += len(data)
-        if other._waiting_bytes > self._high_water and not self.paused:
+        if other._waiting_bytes > self._limits.send_buffer and not self.paused:
             self.paused = True
             self._receiver.writable(False)
         other._schedule()
@@ -104,7 +104,7 @@ class MemoryStream(Stream):
                 self._fail(error)
                 return
         other = self._other
-        if other.paused and not other._closed and self._waiting_bytes <= other._high_water // 4:
+        if other.paused and not other._closed and self._waiting_bytes <= other._limits.send_buffer // 4:
             other.paused = False
             other._receiver.writable(True)
         if other._finished and not self._closed and not self._waiting and not self._told:
@@ -130,10 +130,10 @@ class MemoryStream(Stream):
 
 
 def pair(
-    near: Receiver, far: Receiver, *, high_water: int = DEFAULT.send_buffer, near_info: Endpoint = MEMORY
+    near: Receiver, far: Receiver, *, limits: Limits = DEFAULT, near_info: Endpoint = MEMORY
 ) -> tuple[MemoryStream, MemoryStream]:
     """Join two receivers; `near_info` is what `far` is told of `near`. Both are `opened` before this returns."""
-    a, b = MemoryStream(near, high_water=high_water), MemoryStream(far, high_water=high_water, info=near_info)
+    a, b = MemoryStream(near, limits=limits), MemoryStream(far, limits=limits, info=near_info)
     a._other, b._other = b, a
     near.opened(a)
     far.opened(b)
@@ -154,9 +154,9 @@ def unlisten(name: str) -> None:
     _listening.pop(name, None)
 
 
-def dial(name: str, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer) -> None:
+def dial(name: str, receiver: Receiver, *, limits: Limits = DEFAULT) -> None:
     """Join `receiver` to who listens at `name`. Raises DialFailed."""
     accept = _listening.get(name)
     if accept is None:
         raise DialFailed(f"memory:{name}", "nobody listens there in this process")
-    pair(receiver, accept(), high_water=high_water)
+    pair(receiver, accept(), limits=limits)

@@ -10,7 +10,8 @@ import threading
 from contextlib import suppress
 from typing import Protocol, cast
 
-from tieline.limits import DEFAULT, KiB
+from tieline.limits import DEFAULT, KiB, Limits
+from tieline.transports.busy_poll import busy_poll
 from tieline.transports.endpoint import Endpoint, endpoint_of
 
 READ_BUFFER = 256 * KiB
@@ -48,7 +49,8 @@ class Stream(asyncio.BufferedProtocol):
     __slots__ = (
         "_binding",
         "_buffer",
-        "_high_water",
+        "_limits",
+        "_poll",
         "_receiver",
         "_transport",
         "bytes_in",
@@ -57,11 +59,10 @@ class Stream(asyncio.BufferedProtocol):
         "paused",
     )
 
-    def __init__(
-        self, receiver: Receiver, *, high_water: int = DEFAULT.send_buffer, binding: bytes | None = None
-    ) -> None:
+    def __init__(self, receiver: Receiver, *, limits: Limits = DEFAULT, binding: bytes | None = None) -> None:
         self._receiver = receiver
-        self._high_water = high_water
+        self._limits = limits
+        self._poll = busy_poll() if limits.busy_poll else None
         self._binding = binding
         self._transport: asyncio.Transport | None = None
         self._buffer = _shared.view
@@ -127,7 +128,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        transport.set_write_buffer_limits(high=self._high_water)
+        transport.set_write_buffer_limits(high=self._limits.send_buffer)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
         if self._buffer is _shared.view and self.info.kind != "tls" and type(transport).__module__ == "uvloop.loop":
@@ -135,6 +136,12 @@ class Stream(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.bytes_in += len(data)
+        poll = self._poll
+        if poll is not None:
+            if poll.awake:
+                poll.heard = True
+            else:
+                poll.read(self._limits.busy_poll)
         self._receiver.received(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -142,6 +149,12 @@ class Stream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.bytes_in += nbytes
+        poll = self._poll
+        if poll is not None:
+            if poll.awake:
+                poll.heard = True
+            else:
+                poll.read(self._limits.busy_poll)
         self._receiver.received(self._buffer[:nbytes])
 
     def eof_received(self) -> bool:
