@@ -8,7 +8,8 @@ import pytest
 from blake3 import blake3
 
 from tieline.errors import Conflict
-from tieline.store.files.staging import BLOCK, FOLDER, StagingArea
+from tieline.store.files.staging import BLOCK
+from tieline.store.files.staging_area import FOLDER, StagingArea
 
 
 @pytest.fixture

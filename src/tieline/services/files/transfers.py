@@ -24,7 +24,7 @@ from tieline.store.files import names
 from tieline.store.files.catalogue import Entry
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.publish import Parcel, Publisher
-from tieline.store.files.staging import StagingArea
+from tieline.store.files.staging_area import StagingArea
 from tieline.wire.lane import Failure, Get, Note, Put, Seen
 
 _RECORDING = 300.0

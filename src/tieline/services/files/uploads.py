@@ -18,7 +18,8 @@ from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.quota import Reservation
-from tieline.store.files.staging import Staging, StagingArea
+from tieline.store.files.staging import Staging
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.trouble import telling
 
 T = TypeVar("T")
