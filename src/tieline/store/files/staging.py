@@ -5,6 +5,7 @@ that was not verified is never believed: whoever goes on with an interrupted fil
 goes on behind the last block on which both sides agree.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -86,6 +87,11 @@ class Staging:
         self._good = blake3()  # as it was at `verified`
         self._beside: Beside | None = None
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether more of it can be written."""
+        return self.state == "coming" and self.fd >= 0
+
     def stop(self) -> None:
         """Somebody else goes on with this file."""
         if self._stop is not None:
@@ -114,6 +120,21 @@ class Staging:
         self.offset = offset
         self._now(offset)
         return True
+
+    def take_up(self, size: int) -> None:
+        """The first `size` bytes that are here are right, and all of it. Raises OSError when they are not here."""
+        if os.fstat(self.fd).st_size < size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        hash_range(self._hasher, self.fd, 0, size)
+        os.ftruncate(self.fd, size)
+        os.lseek(self.fd, size, os.SEEK_SET)
+        self.offset = size
+
+    def make_sure(self) -> None:
+        """All that was written, and nothing else, is on the disk."""
+        self._settle()
+        os.ftruncate(self.fd, self.offset)
+        os.fsync(self.fd)
 
     def write(self, data: memoryview) -> None:
         """The next bytes. They are looked at until the next `write` or `mark` returns."""

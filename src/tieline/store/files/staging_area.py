@@ -2,6 +2,9 @@
 
 Says who may go on with what: one who is interrupted finds what came of his file under a name made of owner, path and
 state of the source, and nobody else does. What nobody goes on with is swept.
+
+Who can say nothing of the source (HTTP) has his file's size in place of its state, and comes with bytes that nobody
+compares: of his only what was closed in order, and is on the disk for sure, is gone on with.
 """
 
 import fcntl
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
+import msgspec
 from blake3 import blake3
 
 from tieline.errors import Conflict
@@ -31,6 +35,22 @@ _TAKE_OVER = 10.0
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """An interrupted file whose sender says where to go on: `here` of `size` bytes, all of them on the disk."""
+
+    name: str
+    here: int
+    size: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What lies here of the interrupted files of one owner; `oldest` in unix seconds, 0 without any."""
+
+    files: int = 0
+    bytes: int = 0
+    oldest: float = 0.0
+
+
 class StagingArea:
     """The staging folder of the tree whose folder `root` is (a descriptor, which stays the caller's)."""
 
@@ -41,7 +61,7 @@ class StagingArea:
         self.trouble = 0
         "How often the disk failed to make something durable."
         self._root = root
-        self._keep_for, self._keep = keep_for, keep
+        self.keep_for, self._keep = keep_for, keep
         "Seconds that interrupted files are kept, and bytes of them for one owner."
         self._clock = clock
         self._swept = clock()
@@ -61,7 +81,7 @@ class StagingArea:
             with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
                 # Not its mtime: that is the one its sender gave it.
                 age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_ctime
-                if (age > self._keep_for and name not in self._open) or (alone and not name.startswith(_KEPT)):
+                if (age > self.keep_for and name not in self._open) or (alone and not name.startswith(_KEPT)):
                     os.unlink(name, dir_fd=self.fd)
                     swept += 1
         return swept
@@ -87,7 +107,7 @@ class StagingArea:
         """A file that will come piece by piece. With a `source` (its owner, path and state), what is here of just that
         is gone on with, and kept when it is interrupted again; `stop` is called when somebody else goes on with it.
         """
-        owner = f"{_KEPT}{blake3(by.encode()).hexdigest(8)}-"
+        owner = _owner(by)
         name = f"{owner}{blake3(source).hexdigest(16)}" if source else self._new_name()
         if source:
             self._make_way(owner, name)
@@ -95,10 +115,66 @@ class StagingArea:
             self._take_over(name, path)
             descriptor = os.open(name, _CREATE if source else _CREATE | os.O_EXCL, 0o600, dir_fd=self.fd)
             _lock(descriptor, path)
-            staging = Staging(self, name, descriptor, path, by, bool(source), stop)
-            self._open[name] = staging
-            self._incoming.setdefault(path, []).append(staging)
-        return staging
+            return self._begun(Staging(self, name, descriptor, path, by, bool(source), stop))
+
+    def kept(self, path: Parts, by: str) -> Kept | None:
+        """What was kept of this owner's file for this path."""
+        first = _unsaid(path, by)
+        for name in os.listdir(self.fd):
+            if name.startswith(first):
+                with suppress(FileNotFoundError, ValueError):
+                    here = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size
+                    return Kept(name, here, int(name.removeprefix(first)))
+        return None
+
+    def go_on(self, kept: Kept, path: Parts, by: str, offset: int) -> Staging | None:
+        """Go on with it behind `offset` bytes, which are read again, and are all of it; None when it is no more."""
+        name = self._new_name()
+        with suppress(FileNotFoundError):
+            os.rename(kept.name, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            descriptor = os.open(name, _CREATE, dir_fd=self.fd)
+            with self._let_go:
+                staging = self._begun(Staging(self, name, descriptor, path, by, False, None))
+            try:
+                staging.take_up(offset)
+            except BaseException:
+                staging.close("failed")
+                raise
+            return staging
+        return None
+
+    def keep(self, staging: Staging, size: int) -> None:
+        """Keep what came of a file of `size` bytes for whoever goes on with it; `staging` ends here. Raises OSError."""
+        owner, first = _owner(staging.by), _unsaid(staging.path, staging.by)
+        try:
+            staging.make_sure()
+            self.forget_kept(staging.path, staging.by)
+            os.rename(staging.name, f"{first}{size}", src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError:
+            self.trouble += 1
+            raise
+        finally:
+            staging.close("interrupted")  # what was not renamed goes away
+        self._make_way(owner, f"{first}{size}")
+
+    def forget_kept(self, path: Parts, by: str) -> None:
+        """What was kept of this owner's file for this path is of no use any more."""
+        first = _unsaid(path, by)
+        for name in os.listdir(self.fd):
+            if name.startswith(first):
+                self.discard(name)
+
+    def held(self, by: str) -> Held:
+        """What the interrupted files of this owner take."""
+        left = self._left(_owner(by))
+        return Held(len(left), sum(size for _, size, _ in left), min((at for at, _, _ in left), default=0.0))
+
+    def forget(self, by: str) -> Held:
+        """Remove them: nobody goes on with them any more."""
+        left = self._left(_owner(by))
+        for _, _, name in left:
+            self.discard(name)
+        return Held(len(left), sum(size for _, size, _ in left), min((at for at, _, _ in left), default=0.0))
 
     def incoming(self, path: Parts) -> Staging | None:
         """The file that is on its way to this path, the one begun last."""
@@ -134,18 +210,28 @@ class StagingArea:
             self.sweep(alone=False)
         if self._keep >= 1 << 62:
             return
-        left: list[tuple[float, int, str]] = []
-        for name in os.listdir(self.fd):
-            if name.startswith(owner) and name != but and name not in self._open:
-                with suppress(FileNotFoundError):
-                    status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-                    left.append((status.st_ctime, status.st_blocks * 512, name))
+        left = self._left(owner, but)
         total = sum(size for _, size, _ in left)
         for _, size, name in sorted(left):
             if total <= self._keep:
                 return
             self.discard(name)
             total -= size
+
+    def _left(self, owner: str, but: str = "") -> list[tuple[float, int, str]]:
+        """When it was changed last, what it takes, and the name, of each that nobody is at."""
+        left: list[tuple[float, int, str]] = []
+        for name in os.listdir(self.fd):
+            if name.startswith(owner) and name != but and name not in self._open:
+                with suppress(FileNotFoundError):
+                    status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+                    left.append((status.st_ctime, status.st_blocks * 512, name))
+        return left
+
+    def _begun(self, staging: Staging) -> Staging:
+        self._open[staging.name] = staging
+        self._incoming.setdefault(staging.path, []).append(staging)
+        return staging
 
     def _take_over(self, name: str, path: Parts) -> None:
         before = self._open.get(name)
@@ -184,6 +270,16 @@ def _enter(root: int) -> int:
             if os.stat(FOLDER, dir_fd=root, follow_symlinks=False).st_ino == os.fstat(folder).st_ino:
                 return folder
         os.close(folder)
+
+
+def _owner(by: str) -> str:
+    """What the names of this owner's interrupted files begin with."""
+    return f"{_KEPT}{blake3(by.encode()).hexdigest(8)}-"
+
+
+def _unsaid(path: Parts, by: str) -> str:
+    """What the name of a kept file begins with whose source is not known; its size follows."""
+    return f"{_owner(by)}{blake3(shown(path).encode()).hexdigest(16)}-"
 
 
 def _lock(descriptor: int, path: Parts) -> None:
