@@ -15,7 +15,7 @@ from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
 from tieline.services.files.digests import Digests
-from tieline.services.files.entries import File, FileList, Reading, Usage, told
+from tieline.services.files.entries import Abandoned, File, FileList, Reading, Usage, told
 from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
 from tieline.services.files.housekeeping import Housekeeping
 from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
@@ -24,6 +24,7 @@ from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Opened, Tree
 
 _Files = list[File]
@@ -124,12 +125,13 @@ class Files:
         if reading.digest is None:
             self._digests.begin(reading.parts, reading.opened, reading.since)
 
-    async def usage(self, identity: Identity) -> Usage:
-        """What the caller's files take, and all files, and the disk."""
+    async def usage(self, identity: Identity, area: StagingArea) -> Usage:
+        """What the caller's files take, what lies in `area` of those interrupted, and all files, and the disk."""
         if identity.guest or not (identity.may(READ) or identity.may(WRITE)):
             raise Denied(identity.refusal("to see how much room is left", READ))
         space = await self.threads.look(identity.account, self.tree.space)
         sums = await self._catalogue.sums()
+        held = await self.threads.look(identity.account, area.held, identity.account)
         mine = sums.get(identity.account, Sums(0, 0))
         return Usage(
             identity.account,
@@ -141,6 +143,9 @@ class Files:
             self.quota.all,
             space.free,
             space.total,
+            held.bytes,
+            held.files,
+            int((held.oldest + area.keep_for) * 1000) if held.files else 0,
         )
 
     # -- changing ------------------------------------------------------------------------------------------------
@@ -186,6 +191,13 @@ class Files:
 
         await asyncio.wrap_future(await self.threads.keep(identity.account, move))
         return shown(new)
+
+    async def abandon(self, identity: Identity, area: StagingArea) -> Abandoned:
+        """What came of the caller's interrupted uploads goes away, but for what is on its way this moment."""
+        if identity.guest or not identity.may(WRITE):
+            raise Denied(identity.refusal("to remove interrupted uploads", WRITE))
+        held = await self.threads.keep(identity.account, area.forget, identity.account)
+        return Abandoned(held.bytes, held.files)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

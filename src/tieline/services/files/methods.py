@@ -6,14 +6,15 @@ import msgspec
 
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.services.files.entries import File, FileList, Usage
+from tieline.services.files.entries import Abandoned, File, FileList, Usage
 from tieline.services.files.files import Files
 from tieline.services.files.spaces import READ, WRITE
+from tieline.store.files.staging_area import StagingArea
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
 
 
-def install(handlers: Handlers, files: Files) -> None:
+def install(handlers: Handlers, files: Files, area: StagingArea) -> None:
     """For callers who hold the scopes; where they may do what is `Spaces`' to say."""
 
     @handlers.method("files.list", scope=READ)
@@ -43,5 +44,10 @@ def install(handlers: Handlers, files: Files) -> None:
 
     @handlers.method("files.usage")
     async def usage(peer: Peer) -> Usage:
-        """What the caller's files take, what all take, and what is left."""
-        return await files.usage(peer.identity)
+        """What the caller's files take, interrupted ones too, what all take, and what is left."""
+        return await files.usage(peer.identity, area)
+
+    @handlers.method("files.abandon", scope=WRITE)
+    async def abandon(peer: Peer) -> Abandoned:
+        """Remove what is kept of the caller's interrupted uploads: they begin anew."""
+        return await files.abandon(peer.identity, area)

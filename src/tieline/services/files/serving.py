@@ -77,7 +77,7 @@ async def serving(
         tokens = LaneTokens(limits)
         lanes = make_lanes(tokens, transfers.serve)
         stack.push_async_callback(lanes.close, 0.0)
-        methods.install(handlers, files)
+        methods.install(handlers, files, transfers.area)
         lane_methods.install(handlers, tokens)
         yield FileService(files, transfers, Uploads(files, transfers), lanes)
 

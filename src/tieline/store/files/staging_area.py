@@ -171,9 +171,10 @@ class StagingArea:
 
     def forget(self, by: str) -> Held:
         """Remove them: nobody goes on with them any more."""
-        left = self._left(_owner(by))
-        for _, _, name in left:
-            self.discard(name)
+        with self._lock:  # so that nobody goes on with one meanwhile
+            left = self._left(_owner(by))
+            for _, _, name in left:
+                self.discard(name)
         return Held(len(left), sum(size for _, size, _ in left), min((at for at, _, _ in left), default=0.0))
 
     def incoming(self, path: Parts) -> Staging | None:
