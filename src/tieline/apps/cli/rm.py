@@ -3,7 +3,7 @@
 import click
 
 from .commands import examples
-from .options import Where, json_option, server_options
+from .options import Where, files_options, json_option
 from .output import note, print_json, size
 from .session import ask, run, session
 from .several import each_path
@@ -18,13 +18,15 @@ from .several import each_path
 @click.option("-r", "whole", is_flag=True, help="Remove folders with all that is in them.")
 @click.option("-f", "force", is_flag=True, help="A path where nothing is, is fine.")
 @click.option("--interrupted", is_flag=True, help="Instead of a PATH: what is kept of your interrupted uploads.")
-@server_options
+@files_options
 @json_option
 def rm(where: Where, paths: tuple[str, ...], whole: bool, force: bool, interrupted: bool, as_json: bool) -> None:
     """Remove files and links of the server, and folders with -r.
 
     Links are removed, never what they lead to. A folder is gone at once, with all in it.
     """
+    if interrupted and where.machine:
+        raise click.UsageError("--interrupted is about uploads to the server")
     if bool(paths) is interrupted:
         raise click.UsageError("say which PATH to remove, or --interrupted and none")
     if interrupted:
@@ -42,7 +44,7 @@ async def _rm(where: Where, paths: tuple[str, ...], whole: bool, force: bool) ->
     async with session(where) as client:
 
         async def remove(path: str) -> dict[str, str]:
-            kind = await client.call("files.remove", timeout=where.timeout, path=path, whole=whole)
+            kind = await client.call(where.method("files.remove"), timeout=where.timeout, path=path, whole=whole)
             return {"path": path, "kind": kind}
 
         return await each_path(paths, remove, absent_is_fine=force)

@@ -18,7 +18,7 @@ from tieline.services.files.digests import Digests
 from tieline.services.files.entries import Abandoned, File, FileList, Reading, Usage, told
 from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
 from tieline.services.files.housekeeping import Housekeeping
-from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
+from tieline.services.files.spaces import READ, WRITE, Spaces
 from tieline.services.files.threads import Threads
 from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
@@ -56,7 +56,7 @@ class Files:
     async def start(self) -> None:
         """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
         self.spaces.start()
-        for space in (ROOMS, PEOPLE):
+        for space in self.spaces.folders:
             await self.threads.keep("", self.tree.make, (space,), parents=True)
         await self.housekeeping.start()
 
@@ -78,7 +78,7 @@ class Files:
         try:
             page = await self.threads.look(identity.account, self.tree.page, parts, after, limit)
         except NotFound:
-            if _is_space(parts):  # it is there as soon as something is put into it
+            if self.spaces.is_space(parts):  # it is there as soon as something is put into it
                 return FileList(shown(parts), [], None)
             found = await self.threads.look(identity.account, self.tree.stat, parts)
             if found.kind == "folder" or path.endswith("/"):
@@ -93,7 +93,7 @@ class Files:
         try:
             found = await self.threads.look(identity.account, self.tree.stat, parts)
         except NotFound:
-            if not _is_space(parts):
+            if not self.spaces.is_space(parts):
                 raise
             return File(parts[1], "folder", 0, 0, 0o755)
         return (await self._told(parts[:-1], [found]))[0]
@@ -203,7 +203,7 @@ class Files:
 
     async def _target(self, identity: Identity, source: Parts, path: str) -> Parts:
         parts = parse(path, self._limits)
-        within = path.endswith("/") or _is_space(parts)
+        within = path.endswith("/") or self.spaces.is_space(parts)
         if not within and parts != source and not self.spaces.new_only(identity, parts):
             try:
                 within = (await self.threads.look(identity.account, self.tree.stat, parts)).kind == "folder"
@@ -215,17 +215,13 @@ class Files:
     async def _make_space(self, identity: Identity, parts: Parts) -> None:
         """The folder of a room or person, and a letter box in it, comes to be with the first that is put into it."""
         space = parts[:4] if self.spaces.new_only(identity, parts) else parts[:2]
-        if len(parts) > len(space) and _is_space(parts[:2]):
+        if len(parts) > len(space) and self.spaces.is_space(parts[:2]):
             await self.threads.keep(identity.account, self.tree.make, space, parents=True)
 
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}
         known = await self._catalogue.known(list(paths.values())) if paths else {}
         return [told(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
-
-
-def _is_space(parts: Parts) -> bool:
-    return len(parts) == 2 and parts[0] in (ROOMS, PEOPLE)
 
 
 def _close_unclaimed(done: "asyncio.Future[Opened]") -> None:

@@ -15,7 +15,14 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
 
 
 def install(handlers: Handlers, files: Files, area: StagingArea) -> None:
-    """For callers who hold the scopes; where they may do what is `Spaces`' to say."""
+    """All of them. For callers who hold the scopes; where they may do what is `Spaces`' to say."""
+    install_looking(handlers, files)
+    install_changing(handlers, files)
+    install_counting(handlers, files, area)
+
+
+def install_looking(handlers: Handlers, files: Files) -> None:
+    """Those that change nothing."""
 
     @handlers.method("files.list", scope=READ)
     async def list_(peer: Peer, path: str = "/", after: str = "", limit: Count = 1000) -> FileList:
@@ -26,6 +33,10 @@ def install(handlers: Handlers, files: Files, area: StagingArea) -> None:
     async def stat(path: str, peer: Peer) -> File:
         """What lies at a path."""
         return await files.stat(peer.identity, path)
+
+
+def install_changing(handlers: Handlers, files: Files) -> None:
+    """Those that change names."""
 
     @handlers.method("files.make", scope=WRITE)
     async def make(path: str, peer: Peer, parents: bool = False) -> None:
@@ -41,6 +52,10 @@ def install(handlers: Handlers, files: Files, area: StagingArea) -> None:
     async def move(source: str, target: str, peer: Peer, replace: bool = False) -> str:
         """Rename, or move into the folder `target`; with `replace`, over a file. Returns the new path."""
         return await files.move(peer.identity, source, target, replace=replace)
+
+
+def install_counting(handlers: Handlers, files: Files, area: StagingArea) -> None:
+    """Those that say what is taken, where there are quotas."""
 
     @handlers.method("files.usage")
     async def usage(peer: Peer) -> Usage:
