@@ -70,12 +70,14 @@ async def _files(
     from tieline.lanes.tokens import Tokens
     from tieline.login.identity import Identity
     from tieline.services.files.serving import offering
+    from tieline.store.files.trouble import on_a_machine_that_joined
     from tieline.store.sqlite import SqliteStore
 
     def make_lanes(tokens: Tokens, serve: Callable[[Lane, Identity], None]) -> LaneServer:
         # Without a certificate: lanes come through the link, which is encrypted.
         return LaneServer(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tokens, serve, limits)
 
+    on_a_machine_that_joined()
     store = await stack.enter_async_context(SqliteStore(":memory:", limits=limits))
     return await stack.enter_async_context(offering(handlers, store, folder, make_lanes, limits, writes=writes))
 

@@ -86,7 +86,7 @@ async def offering(
     def make(tokens: LaneTokens, serve: Callable[[Lane, Identity], None]) -> LaneServer:
         return make_lanes(tokens, serve if writes else lambda lane, identity: serve(lane, _reader(identity)))
 
-    async with _started(folder, OneSpace(limits), store, make, Room(), limits) as (service, tokens):
+    async with _started(folder, OneSpace(limits), store, make, Room(), limits, alone=False) as (service, tokens):
         methods.install_looking(handlers, service.files)
         if writes:
             methods.install_changing(handlers, service.files)
@@ -97,9 +97,9 @@ async def offering(
 
 @asynccontextmanager
 async def _started(
-    root: Path, spaces: Spaces, store: Store, make_lanes: MakeLanes, room: Room, limits: Limits
+    root: Path, spaces: Spaces, store: Store, make_lanes: MakeLanes, room: Room, limits: Limits, *, alone: bool = True
 ) -> AsyncIterator[tuple[FileService, LaneTokens]]:
-    """Everything but the methods."""
+    """Everything but the methods. `alone`: no other program uses this folder."""
     async with AsyncExitStack() as stack:
         tree = await _open(root, limits)
         stack.callback(tree.close)
@@ -109,7 +109,7 @@ async def _started(
         await files.start()
         transfers = Transfers(files, store, limits=limits)
         stack.callback(transfers.close)
-        await asyncio.to_thread(transfers.start)
+        await asyncio.to_thread(transfers.start, alone=alone)
         tokens = LaneTokens(limits)
         lanes = make_lanes(tokens, transfers.serve)
         stack.push_async_callback(lanes.close, 0.0)

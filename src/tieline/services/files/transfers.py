@@ -48,9 +48,10 @@ class Transfers:
         self._catalogue = catalogue
         self._budget = Budget(limits.lanes_seen)
 
-    def start(self) -> None:
-        """Blocking, before anybody calls: forget what nobody will go on with."""
-        self.area.sweep(alone=True)
+    def start(self, *, alone: bool = True) -> None:
+        """Blocking, before anybody calls: forget what nobody will go on with. Not `alone`: other programs of this
+        machine may bring files into the same folder."""
+        self.area.sweep(alone=alone)
 
     def close(self) -> None:
         self.area.close()
