@@ -50,6 +50,7 @@ def dial_through(peer: Caller, method: str, token: bytes, loop: asyncio.Abstract
     near, far = socket.socketpair()
     lane = Lane(near, limits)
     calling: Future[None] = asyncio.run_coroutine_threadsafe(_call(peer, method, far, lane), loop)
+    calling.add_done_callback(lambda _: far.close())  # also when it was cancelled before it began
     try:
         lane.send(PREFACE + message_frame(Open(token)))
         if not isinstance(lane.message(limits.opening), Opened):

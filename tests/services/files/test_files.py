@@ -365,6 +365,28 @@ async def test_an_upload_given_up_leaves_nothing_even_when_a_thread_is_at_it(hou
     assert not house.server.files.quota._reserved
 
 
+async def test_who_goes_on_with_what_is_just_being_stored_is_told_so(house: House) -> None:
+    identity = (await house.login("ada")).identity
+    uploads, hung_up = house.server.uploads, list[str]()
+    first = await uploads.begin(identity, "/x", 2 << 20, leave=lambda: hung_up.append("first"))
+    other = await uploads.begin(identity, "/x", 3 << 20, leave=lambda: hung_up.append("other"))
+    await first.write(bytes(2 << 20))
+
+    async def finish() -> None:
+        await first.finish()
+        await uploads.end(first)
+
+    finishing = asyncio.create_task(finish())
+    await asyncio.sleep(0)
+    with pytest.raises(Conflict, match="stored just now"):
+        await uploads.begin(identity, "/x", 2 << 20, start=1 << 20)
+    await finishing
+    await uploads.end(other)
+    assert hung_up == [], "nobody was disturbed: the one was done, the other is another file"
+    assert (house.root / "x").stat().st_size == 2 << 20
+    assert not uploads._going_on
+
+
 async def test_the_loop_goes_on_while_the_disk_does_not(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = await house.login("ada")
     slow = threading.Event()

@@ -53,12 +53,13 @@ class Files:
         self._digests = Digests(catalogue, self.threads.unhurried)
         self.housekeeping = Housekeeping(tree, catalogue, quota, self.threads.unhurried)
 
-    async def start(self) -> None:
-        """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
+    async def start(self, *, survey: bool = True) -> None:
+        """Make the spaces, learn what is used, delete what an earlier run had still to delete. Without a `survey` what
+        came by hand is not counted."""
         self.spaces.start()
         for space in self.spaces.folders:
             await self.threads.keep("", self.tree.make, (space,), parents=True)
-        await self.housekeeping.start()
+        await self.housekeeping.start(survey=survey)
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""

@@ -99,14 +99,14 @@ async def offering(
 async def _started(
     root: Path, spaces: Spaces, store: Store, make_lanes: MakeLanes, room: Room, limits: Limits, *, alone: bool = True
 ) -> AsyncIterator[tuple[FileService, LaneTokens]]:
-    """Everything but the methods. `alone`: no other program uses this folder."""
+    """Everything but the methods. `alone`: no other program uses this folder, and all in it is counted."""
     async with AsyncExitStack() as stack:
         tree = await _open(root, limits)
         stack.callback(tree.close)
         quota = Quota(room.each, room.all, tree.space, limits.files_per_account)
         files = Files(tree, store, spaces, quota, limits=limits)
         stack.push_async_callback(files.close)
-        await files.start()
+        await files.start(survey=alone)
         transfers = Transfers(files, store, limits=limits)
         stack.callback(transfers.close)
         await asyncio.to_thread(transfers.start, alone=alone)

@@ -78,7 +78,7 @@ class Uploads:
         replace = not keep and not self._files.spaces.new_only(identity, parts)
         upload = Upload(self._files, self._ways, identity.account, parts, replace, leave)
         going_on = self._going_on.setdefault((identity.account, parts), [])
-        before = [*going_on]
+        before = [one for one in going_on if one.size == size]
         going_on.append(upload)
         try:
             if start:
@@ -117,13 +117,16 @@ class Uploads:
 async def _all_give_way(uploads: "list[Upload]", parts: Parts) -> None:
     """They are of a sender who has lost them, and comes again."""
     for upload in uploads:
-        upload.leave()
+        if not upload.finishing:
+            upload.leave()
     try:
         async with asyncio.timeout(GIVING_WAY):
             for upload in uploads:
                 await upload.ended.wait()
     except TimeoutError:
         raise Conflict(f"{shown(parts)}: the same file is still on its way by another request of yours") from None
+    if any(upload.stored for upload in uploads):
+        raise Conflict(f"{shown(parts)} was stored just now by the request before this one")
 
 
 class Upload:
@@ -136,11 +139,12 @@ class Upload:
         self.parts = parts
         self.leave = leave
         self.ended = asyncio.Event()
+        self.finishing = self.stored = False
         self._files = files
         self._ways = ways
         self._replace = replace
         self._replaces = False
-        self._size: int | None = None
+        self.size: int | None = None
         self._room: Reservation | None = None
         self._staging: Staging | None = None
         self._working: asyncio.Future[object] | None = None
@@ -157,10 +161,11 @@ class Upload:
     async def finish(self, seen: Reading | None = None) -> Stored:
         """It is all here: publish it, in place of the very file `seen` if one was. Raises Conflict and whatever else
         keeps it from its place."""
+        self.finishing = True
         return await self._do(lambda: self._finish(seen.facts if seen else None))
 
     async def _begin(self, size: int | None, start: int) -> None:
-        self._size = size
+        self.size = size
         await self._do(lambda: self._open(start))
 
     async def _close(self, keep: bool) -> None:
@@ -179,7 +184,7 @@ class Upload:
                 self._replaces = folder.check(self.parts[-1], replace=self._replace) is not None
         except NotFound:
             self._check_way()
-        self._room = self._files.quota.reserve(self.account, self._size or 0)
+        self._room = self._files.quota.reserve(self.account, self.size or 0)
         with telling(self.parts):
             self._staging = self._again(start) if start else self._ways.area.begin(self.parts, self.account)
 
@@ -187,7 +192,7 @@ class Upload:
         """Go on with what was interrupted. What came behind `start` comes again."""
         area = self._ways.area
         kept = area.kept(self.parts, self.account)
-        if kept is not None and kept.size != self._size:
+        if kept is not None and kept.size != self.size:
             raise _no_fit(f"what is here of it is of a file of {kept.size:,} bytes, and this is another", 0)
         if kept is not None and kept.here < start:
             raise _no_fit(f"{kept.here:,} bytes of it are here: go on at {kept.here}, and not at {start}", kept.here)
@@ -220,8 +225,8 @@ class Upload:
 
     def _finish(self, expected: Facts | None) -> Stored:
         staging, _ = self._here()
-        if self._size not in (None, staging.offset):
-            raise InvalidArgument(f"{staging.offset:,} bytes came of a file of {self._size:,}")
+        if self.size not in (None, staging.offset):
+            raise InvalidArgument(f"{staging.offset:,} bytes came of a file of {self.size:,}")
         with telling(self.parts):
             arrived = staging.finish(MODE, None)
         parcel = Parcel(arrived, self.parts, self.account, self._replace, staging, expected)
@@ -229,14 +234,15 @@ class Upload:
         staging.close("failed" if answer.error else "whole")
         if answer.error is not None:
             raise answer.error
+        self.stored = True
         self._ways.area.forget_kept(self.parts, self.account)
         return Stored(arrived.digest, self._replaces, answer.note)
 
     def _let_go(self, keep: bool) -> None:
         staging, self._staging = self._staging, None
-        if staging is not None and keep and staging.is_coming and self._size and staging.offset >= KEPT_FROM:
+        if staging is not None and keep and staging.is_coming and self.size and staging.offset >= KEPT_FROM:
             with suppress(OSError):  # then it is not kept
-                self._ways.area.keep(staging, self._size)
+                self._ways.area.keep(staging, self.size)
         if staging is not None:
             staging.close("failed")
         if self._room is not None:
