@@ -536,6 +536,27 @@ async def test_an_upload_whose_connection_is_lost_but_not_yet_missed_gives_way(s
     await shop.settled()
 
 
+async def test_of_several_who_go_on_at_once_the_file_comes_out_whole(shop):
+    body = os.urandom(5 << 20)
+    await shop.cut("/x", body[: 3 << 20], size=len(body))
+
+    async def go_on(start):
+        rest = f"Content-Range: bytes {start}-{len(body) - 1}/{len(body)}"
+        try:
+            return (await shop.ask("/x", rest, method="PUT", body=body[start:])).status
+        except ConnectionError:
+            return 0  # it gave way
+
+    statuses = await asyncio.gather(*(go_on(1 + 1000 * number) for number in range(8)))
+    assert set(statuses) <= {0, 201, 409}, statuses
+    if 201 not in statuses:
+        here = await shop.offset("/x")
+        assert await go_on(here) == 201
+    assert (shop.root / "x").read_bytes() == body
+    await shop.settled()
+    assert not shop.server.uploads._going_on
+
+
 async def test_a_restart_of_the_server_in_order_loses_nothing_of_an_upload(tmp_path):
     body = os.urandom(4 << 20)
     async with open_shop(tmp_path / "data") as shop:

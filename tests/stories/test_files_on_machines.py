@@ -11,6 +11,7 @@ import pytest
 from blake3 import blake3
 
 import tieline
+import tieline.sync
 from tieline.errors import CallError, Denied, LinkError, NotFound
 from tieline.files import Transferred
 
@@ -72,6 +73,7 @@ async def test_files_and_folders_go_to_a_machine_and_come_back(
     assert (listed["by"], listed["digest"]) == ("bob", blake3(body).hexdigest())
     await desk.out("get", "--on", "lab-1", "/in/big", str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == body
+    await asyncio.to_thread(blocking, login(desk.profile()), tmp_path / "big")
     await desk.out("put", "--on", "lab-1", str(tmp_path / "tree"), "/")
     await desk.out("get", "--on", "ada/lab-1", "/tree", f"{tmp_path}/came/")
     assert tree(tmp_path / "came/tree") == tree(tmp_path / "tree") == tree(folder(lab) / "tree")
@@ -85,6 +87,16 @@ async def test_files_and_folders_go_to_a_machine_and_come_back(
     assert await desk.out("get", "--on", "lab-1", "/piped", "-") == "from a pipe"
     assert list((server.data / "files").iterdir()), "the server has files of its own"
     assert not [*(server.data / "files").rglob("piped")], "and none of these"
+
+
+def blocking(who: dict[str, str], big: Path) -> None:
+    """The same by a program without asyncio."""
+    with tieline.sync.connect(**who) as peer:  # type: ignore[arg-type]
+        files = peer.files.on("lab-1")
+        assert [entry.name for entry in files.list("/in")] == ["big"]
+        assert files.put(big, "/in/").skipped == 1
+        with files.open("/in/big") as file:
+            assert file.read(1000) == big.read_bytes()[:1000]
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -218,7 +230,7 @@ async def test_who_may_less_does_less_and_a_machine_may_allow_reading_only(
                 for work, may in (
                     (files.list("/"), reads),
                     (files.get("/x", here, inside=False), reads),
-                    (files.put(tmp_path / "new", f"/{account}", inside=False), may_write),
+                    (files.put(tmp_path / "new", f"/{account}"), may_write),
                     (peer.call(f"{name}/files.make", path=f"/{account}.d"), may_write),
                     (peer.call(f"{name}/files.move", source=f"/{account}.d", target=f"/{account}.m"), may_write),
                     (peer.call(f"{name}/files.remove", path=f"/{account}.m"), may_write),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieline.errors import Conflict, InvalidArgument, NotFound
+from tieline.errors import Conflict, Denied, InvalidArgument, NotFound
 from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
 from tieline.files.reading import RemoteFile
@@ -246,7 +246,7 @@ class Files:
             return True
         try:
             return (await self.stat(dest)).kind == "folder"
-        except NotFound:
+        except (NotFound, Denied):  # who may only write does not get to know
             return False
 
 

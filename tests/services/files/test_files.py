@@ -14,7 +14,9 @@ from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, TooLarge
 from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.services.files.entries import File, FileList, Usage
+from tieline.services.files.uploads import Uploads
 from tieline.store.files.catalogue import Entry
+from tieline.store.files.staging import Staging
 
 
 async def put(house: House, account: str, path: str, data: bytes, *, keep: bool = False) -> None:
@@ -385,6 +387,33 @@ async def test_who_goes_on_with_what_is_just_being_stored_is_told_so(house: Hous
     assert hung_up == [], "nobody was disturbed: the one was done, the other is another file"
     assert (house.root / "x").stat().st_size == 2 << 20
     assert not uploads._going_on
+
+
+async def test_while_what_is_here_is_read_again_or_kept_it_is_still_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = (await house.login("ada")).identity
+    uploads, slow = house.server.uploads, threading.Event()
+    first = await uploads.begin(identity, "/x", 5 << 20)
+    await first.write(bytes(2 << 20))
+    for name in ("make_sure", "take_up"):
+        work = getattr(Staging, name)
+        monkeypatch.setattr(Staging, name, lambda *args, work=work: (slow.wait(30), work(*args)))
+    ending = asyncio.create_task(uploads.end(first, keep=True))
+    assert await held(uploads, identity) == {2 << 20}
+    slow.set()
+    await ending
+    slow.clear()
+    beginning = asyncio.create_task(uploads.begin(identity, "/x", 5 << 20, start=2 << 20))
+    assert await held(uploads, identity) == {2 << 20}
+    slow.set()
+    await uploads.end(await beginning)
+    assert await uploads.offset(identity, "/x") is None
+
+
+async def held(uploads: Uploads, identity: Identity) -> set[int | None]:
+    """Whatever is told while something goes on."""
+    return {await uploads.offset(identity, "/x") for _ in range(50)}
 
 
 async def test_the_loop_goes_on_while_the_disk_does_not(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

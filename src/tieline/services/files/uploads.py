@@ -140,6 +140,8 @@ class Upload:
         self.leave = leave
         self.ended = asyncio.Event()
         self.finishing = self.stored = False
+        self.offset = 0
+        "Bytes that are here, also while they are read again, and while they are kept."
         self._files = files
         self._ways = ways
         self._replace = replace
@@ -148,11 +150,6 @@ class Upload:
         self._room: Reservation | None = None
         self._staging: Staging | None = None
         self._working: asyncio.Future[object] | None = None
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are here."""
-        return self._staging.offset if self._staging is not None else 0
 
     async def write(self, data: bytes) -> None:
         """The next bytes. Raises TooLarge, or Unavailable when the disk takes no more."""
@@ -196,8 +193,11 @@ class Upload:
             raise _no_fit(f"what is here of it is of a file of {kept.size:,} bytes, and this is another", 0)
         if kept is not None and kept.here < start:
             raise _no_fit(f"{kept.here:,} bytes of it are here: go on at {kept.here}, and not at {start}", kept.here)
+        if kept is not None:
+            self.offset = start  # reading it again may take a while, and who asks meanwhile is to know
         staging = area.go_on(kept, self.parts, self.account, start) if kept is not None else None
         if staging is None:
+            self.offset = 0
             raise _no_fit("nothing is here of it that can be gone on with: send it whole", 0)
         if self._room is not None:
             self._room.wrote(start)
@@ -221,6 +221,7 @@ class Upload:
             room.grow(staging.offset + len(data) - room.size)
         with telling(self.parts):
             staging.write(memoryview(data))
+        self.offset = staging.offset
         room.wrote(len(data))
 
     def _finish(self, expected: Facts | None) -> Stored:
