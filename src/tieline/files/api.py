@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieline.errors import Conflict, Denied, InvalidArgument, NotFound
+from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, Unavailable
 from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
 from tieline.files.reading import RemoteFile
@@ -212,7 +212,7 @@ class Files:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _transfer(self, tally: Tally) -> Transfer:
-        return Transfer(self._dial(), self._token, tally, self._client.limits)
+        return Transfer(self._dial(), lambda: self._token(tally), tally, self._client.limits)
 
     def _dial(self) -> Callable[[bytes], Lane]:
         client, limits = self._client, self._client.limits
@@ -228,8 +228,14 @@ class Files:
         where = self._client.address.where
         return f"{where} {self._target}" if self._target else where
 
-    async def _token(self) -> bytes:
-        token: bytes = await self._client.call(f"{self._at}files.lane", retry=True, timeout=_TOKEN_WAIT, returns=bytes)
+    async def _token(self, tally: Tally) -> bytes:
+        method = f"{self._at}files.lane"
+        try:
+            token: bytes = await self._client.call(method, retry=True, timeout=_TOKEN_WAIT, returns=bytes)
+        except NotFound as error:
+            if not tally.attempts:
+                raise
+            raise Unavailable(f"{self._target} shares no files any more; it may come back") from error
         return token
 
     def _reporting(self, progress: Report | None) -> Report | None:
