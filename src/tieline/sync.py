@@ -9,13 +9,11 @@ Fine to use from several threads at once. All clients of a process share one bac
 """
 
 import asyncio
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
-from types import TracebackType, UnionType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tieline import client as asynchronous
 from tieline import loop_thread
@@ -27,8 +25,8 @@ from tieline.rpc.feeds import Subscription
 from tieline.rpc.handlers import Handlers
 from tieline.sync_datagrams import BlockingDatagrams, datagrams
 from tieline.sync_link import BlockingLink, dial
+from tieline.sync_streams import Events, Items, streamable
 from tieline.transports.address import Address
-from tieline.wire.messages import Event
 
 if TYPE_CHECKING:
     from tieline.sync_files import BlockingFiles
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["BlockingDatagrams", "BlockingLink", "Client", "Events", "Items", "connect", "datagrams", "dial"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-Self = TypeVar("Self", bound="Items[Any]")
-_BATCH = 64  # items fetched at once when so many are here already: a change of thread costs more than an item
-_END: Any = object()
 
 
 @contextmanager
@@ -148,14 +142,14 @@ class Client:
 
         One parameter may be an iterator, such as a generator: it is sent as a stream.
         """
-        params = _streamable(params)
+        params = streamable(params)
         return self._thread.run(self._client.call(method, timeout=timeout, retry=retry, returns=returns, **params))
 
     def stream(
         self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any
     ) -> "Items[Any]":
         """Call a method that answers with a stream: `for item in peer.stream(…)`. Leaving the loop cancels it."""
-        inner = self._client.stream(method, timeout=timeout, returns=returns, **_streamable(params))
+        inner = self._client.stream(method, timeout=timeout, returns=returns, **streamable(params))
         return Items(self._thread, inner)
 
     def subscribe(self, topic: str, *, after: int | None = None, value: Any = Any) -> "Events":
@@ -209,108 +203,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<tieline.sync {self._client!r}>"
-
-
-class _Source(Protocol[T_co]):
-    """What the asynchronous client gives: an iterator that knows how many items it could give without waiting."""
-
-    @property
-    def waiting(self) -> int: ...
-
-    def __anext__(self) -> Coroutine[Any, Any, T_co]: ...
-
-    async def aclose(self) -> None: ...
-
-
-class Items(Generic[T]):
-    """A stream as a plain iterator. `close()`, leaving its `with` block or dropping it tells the sender to stop."""
-
-    def __init__(self, thread: LoopThread, source: _Source[T]) -> None:
-        self._thread = thread
-        self._source = source
-        self._lock = threading.Lock()
-        self._ready: deque[T] = deque()
-        self._over = False
-        self._error: Exception | None = None
-
-    def __iter__(self: Self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        with self._lock:
-            while not self._ready:
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
-                if self._over:
-                    raise StopIteration
-                self._thread.run(self._fetch())
-            return self._ready.popleft()
-
-    def close(self) -> None:
-        """Want no more. A thread that waits for the next item gets the end instead."""
-        self._over = True
-        self._ready.clear()
-        self._thread.run(self._source.aclose())
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        source = getattr(self, "_source", None)
-        if source is not None and not self._over:
-            # The source belongs to the loop's thread; so does its end.
-            self._thread.soon(lambda: asyncio.ensure_future(source.aclose()))
-
-    async def _fetch(self) -> None:
-        # Items go into the queue here, not through the result: an interrupt at the wrong moment loses none.
-        try:
-            self._ready.append(await self._source.__anext__())
-            while self._source.waiting and len(self._ready) < _BATCH:
-                self._ready.append(await self._source.__anext__())
-        except StopAsyncIteration:
-            self._over = True
-        except Exception as error:
-            self._over, self._error = True, error
-
-
-class Events(Items[Event]):
-    """The events of a topic, as a plain iterator."""
-
-    _source: Subscription
-
-    def __init__(self, thread: LoopThread, source: Subscription) -> None:
-        super().__init__(thread, source)
-        self.position = source.position
-        "Of the event handed out last: what to subscribe `after` another time."
-
-    def __next__(self) -> Event:
-        event = super().__next__()
-        self.position = event.position
-        return event
-
-    def open(self, method: str = "topics.subscribe", **params: Any) -> dict[str, Any]:
-        """Subscribe now rather than with the first event; see `tieline.Subscription.open`."""
-        answer = self._thread.run(self._source.open(method, **params))
-        self.position = self._source.position
-        return answer
-
-    @property
-    def topic(self) -> str:
-        """The full name, once open."""
-        return self._source.topic
-
-
-def _streamable(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: _pulled(value) if hasattr(value, "__next__") else value for name, value in params.items()}
-
-
-async def _pulled(source: Iterator[T]) -> AsyncIterator[T]:
-    """A plain iterator as an asynchronous one. It may block, so each item is fetched in a thread."""
-    while (item := await asyncio.to_thread(next, source, _END)) is not _END:
-        yield item

@@ -17,6 +17,10 @@ class BlockingFiles:
         self._thread = thread
         self._files = files
 
+    def on(self, target: str) -> "BlockingFiles":
+        """The files of another machine that offers some."""
+        return BlockingFiles(self._thread, lambda: self._files().on(target))
+
     def put(
         self,
         paths: Local | Sequence[Local],

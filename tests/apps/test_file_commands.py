@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -143,6 +144,27 @@ def test_a_token_is_what_curl_shows(server: Serving, people: People, owner: Pers
     owner.out("token", "--revoke", "ci", "--account", "ada")
     assert curl(f"{base}/people/ada/up.txt").returncode == 22
     assert ada.out("token", "--list") == "TOKEN  MAY  MADE ON  SINCE  UNTIL\n"
+
+
+def test_what_was_interrupted_is_shown_and_can_be_removed(server: Serving, owner: Person) -> None:
+    assert "interrupted" not in owner.out("df")
+    token = owner.out("token").strip()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as cut:
+        head = (
+            f"PUT /files/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 9999999\r\n"
+        )
+        cut.sendall(f"{head}\r\n".encode() + bytes(3 << 20))
+    for _ in range(100):
+        if json.loads(owner.out("df", "--json"))["interrupted_files"]:
+            break
+    done = owner.run("df")
+    assert re.search(r"^interrupted +1 +\d\.\d MiB +- +-$", done.stdout, re.MULTILINE), done.stdout
+    assert "`tieline rm --interrupted` removes it now" in done.stderr
+    assert owner.run("rm", "--interrupted", "/x").returncode == 2
+    assert owner.run("rm").returncode == 2
+    gone = owner.run("rm", "--interrupted", "--json")
+    assert (json.loads(gone.stdout)["files"], "of 1 interrupted upload\n" in gone.stderr) == (1, True)
+    assert "interrupted" not in owner.out("df")
 
 
 def test_a_token_ends_with_the_device_it_was_made_on(server: Serving, people: People, owner: Person) -> None:

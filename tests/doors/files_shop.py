@@ -118,6 +118,28 @@ class Shop:
         """What lies in the staging folder."""
         return os.listdir(self.root / ".tieline-staging")
 
+    def kept(self):
+        """What is kept there of interrupted uploads."""
+        return [name for name in self.staged() if name.startswith("part-")]
+
+    async def cut(self, path, body, *, size, start=0, tls=False, token=None):
+        """Begin to put a file of `size` bytes, or go on with it, and be gone when most of `body` is here."""
+        _, writer = await self.connect(tls)
+        headers = [f"Content-Length: {size - start}"]
+        headers += [f"Content-Range: bytes {start}-{size - 1}/{size}"] if start else []
+        writer.write(self.request("/files" + path, *headers, method="PUT", token=token) + body)
+        await writer.drain()
+        async with asyncio.timeout(30):
+            while await self.offset(path, token=token) <= start + len(body) - (3 << 20):
+                pass
+        writer.transport.abort()
+        await until(lambda: self.kept() and not self.server.files.quota._reserved)
+        await close(writer)
+
+    async def offset(self, path, token=None):
+        """Where an upload is to be gone on with, as it is told; 0 when there is none."""
+        return int((await self.ask(path, method="HEAD", token=token)).headers.get("upload-offset", 0))
+
     async def settled(self):
         """Wait until nothing is on its way any more."""
         await until(lambda: not self.staged() and not self.server.files.quota._reserved)

@@ -177,7 +177,7 @@ async def test_an_agent_says_what_it_needs(owner: Machine, machines: Machines, s
     lonely = machines("lonely")
     for arguments, code, words in (
         (["agent"], 2, "--allow with one or more of run, shell"),
-        (["agent", "--allow", "files"], 2, "'files' is nothing one can be allowed here"),
+        (["agent", "--allow", "fil"], 2, "'fil' is nothing one can be allowed here"),
         (["agent", "--allow", "run"], 2, "none was joined"),
     ):
         done = await lonely.run(*arguments)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import secrets
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -22,9 +23,18 @@ from tests.services.shell.leftovers import until
 import tieline
 from tieline import commands
 from tieline.errors import CallError, Denied, InvalidArgument, LinkError, LoginError, NotFound, TielineError
+from tieline.lanes.connection import Lane
+from tieline.lanes.server import LaneServer
+from tieline.lanes.tokens import Tokens
+from tieline.limits import DEFAULT
 from tieline.login.credential import new_key
 from tieline.login.identity import ENROL, Identity
 from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier
+from tieline.services import shell
+from tieline.services.files.serving import offering
+from tieline.services.shell.elsewhere import ServerRules
+from tieline.services.shell.records import NoAudit
+from tieline.store.sqlite import SqliteStore
 
 Params = dict[str, Any]
 BEGUN = ("id", "account", "device", "address", "target", "kind", "folder")
@@ -49,9 +59,26 @@ OPERATIONS: dict[str, tuple[str | None, Callable[[str], Params]]] = {
     "accounts.invite": ("admin", lambda file: {"account": "nobody2", "can": ["shell"]}),
     "chat.rooms": ("chat", lambda file: {}),
 }
+ON_MACHINES: dict[str, tuple[tuple[str, ...], Callable[[str], Params]]] = {
+    # the same of a machine that joined: a method, the scopes of which it needs one, and its parameters
+    **{name: (("shell",), OPERATIONS[name][1]) for name in (
+        "shell.run", "shell.open", "shell.errors", "shell.signal", "shell.unread", "shell.attach", "shell.resize",
+        "shell.sessions", "shell.share", "shell.close",
+    )},
+    "files.list": (("files.read",), lambda file: {}),
+    "files.stat": (("files.read",), lambda file: {"path": "/there"}),
+    "files.make": (("files.write",), lambda file: {"path": f"/{Path(file).name}"}),
+    "files.remove": (("files.write",), lambda file: {"path": "/nothing"}),
+    "files.move": (("files.write",), lambda file: {"source": "/there", "target": "/there"}),
+    "files.lane": (("files.read", "files.write"), lambda file: {}),
+    "files.tunnel": (("files.read", "files.write"), lambda file: {}),
+}  # fmt: skip
+STREAMS = ("shell.run", "shell.errors", "shell.attach", "files.tunnel")
 CALLERS = {
     "with nothing": frozenset[str](),
     "for chat": frozenset({"chat"}),
+    "for reading": frozenset({"files.read"}),
+    "for writing": frozenset({"files.write"}),
     "for files": frozenset({"files.read", "files.write"}),
     "for chat and files": frozenset({"chat", "files.read", "files.write"}),
     "for a shell": frozenset({"shell"}),
@@ -170,7 +197,7 @@ async def by_lines(place: Place, caller: str) -> AsyncIterator[Ask]:
 async def asked(peer: tieline.Peer, method: str, params: Params) -> str:
     try:
         async with asyncio.timeout(30):
-            if method in ("shell.run", "shell.errors", "shell.attach"):
+            if method.rpartition("/")[2] in STREAMS:
                 async for _ in peer.stream(method, **params):
                     pass
             else:
@@ -200,6 +227,70 @@ async def test_the_matrix(place: Place, door: str) -> None:
                     (maybe if streams else marks).add(mark)
     await until(lambda: place.marks >= marks)
     assert place.marks <= marks | maybe
+
+
+@asynccontextmanager
+async def machine(place: Place) -> AsyncIterator[tieline.Handlers]:
+    """A device of an admin that offers all that an agent can, with the folder `share`."""
+    (share := place.folder.parent / "share").mkdir()
+    (share / "there").write_text("something")
+    handlers = tieline.Handlers()
+
+    def make_lanes(tokens: Tokens, serve: Callable[[Lane, Identity], None]) -> LaneServer:
+        return LaneServer(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tokens, serve, DEFAULT)
+
+    async with (
+        tieline.connect(place.tcp, **place.credential("an admin")) as peer,
+        SqliteStore(":memory:") as store,
+        offering(handlers, store, share, make_lanes, DEFAULT),
+        shell.serving(handlers, DEFAULT, rules=ServerRules(peer), audit=NoAudit(), name="an-admin/box"),
+    ):
+        await peer.serve(handlers)
+        yield handlers
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_the_matrix_of_a_machine(place: Place, door: str) -> None:
+    marks, maybe, made = set(), set(), {"there"}
+    async with machine(place) as handlers:
+        assert {handler.name for handler in handlers} == ON_MACHINES.keys(), "every method is in the table"
+        for caller, scopes in CALLERS.items():
+            async with DOORS[door](place, caller) as ask:
+                for method, (needed, params) in ON_MACHINES.items():
+                    mark = f"{caller} {method}".replace(" ", "-")
+                    code = await ask(f"an-admin/box/{method}", params(str(place.folder / mark)))
+                    may = any(allowed(scope, scopes) for scope in needed)
+                    cell = f"{caller}, by {door}: {method} of a machine answered {code!r}"
+                    assert (code == REFUSED) == (not may), cell
+                    if may and method == "files.make":
+                        assert code == "", cell
+                        made.add(mark)
+                    if may and method in ("shell.run", "shell.open"):
+                        (maybe if door == "lines" and method == "shell.run" else marks).add(mark)
+        await until(lambda: place.marks >= marks)
+        assert place.marks <= marks | maybe
+        share = place.folder.parent / "share"
+        assert {path.name for path in share.iterdir() if not path.name.startswith(".tieline")} == made
+
+
+async def test_guests_and_tickets_and_forged_frames_reach_no_machine(place: Place) -> None:
+    ticket = await place.server.invite("for-a-shell", can={"shell"}, where=place.tcp.removeprefix("tcp://"))
+    async with machine(place):
+        for address in (place.tcp, ticket):
+            async with tieline.connect(address) as peer:
+                for method, (_, params) in ON_MACHINES.items():
+                    code = await asked(peer, f"an-admin/box/{method}", params(str(place.folder / "mark")))
+                    assert code in (REFUSED, "not_found"), (address == ticket, method, code)
+        origin = ["an-admin", "box", ["admin", "shell"], "native", False]
+        for name in ("an-admin/box/shell.run", "/shell.run", "box/shell.run", "an-admin/box//shell.run"):
+            for more in ([], [None, False], [None, False, origin]):
+                forger = await asyncio.to_thread(Forger, place.tcp)
+                call = [name, ON_MACHINES["shell.run"][1](str(place.folder / "mark")), *more]
+                await asyncio.to_thread(forger.send, _CALL, 1, call)
+                answer = await asyncio.to_thread(forger.rest)
+                assert b"denied" in answer or b"not_found" in answer or b"protocol" in answer, (name, more, answer)
+    assert place.marks == set()
+    assert not list((place.folder.parent / "share").rglob("*mark*"))
 
 
 async def test_every_method_for_a_shell_is_in_the_table(place: Place) -> None:

@@ -1,16 +1,20 @@
-"""What a request for a file asks for: all of it, a part, or nothing because it has it already (RFC 9110, 13 and 14).
+"""What a request for a file asks for: all of it, a part, or nothing because it has it already; what part of one it
+sends (RFC 9110, 13 and 14).
 
 Pure: headers and facts in, a decision out. Conditions are looked at in the order the RFC gives (13.2.2).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from tieline.errors import InvalidArgument
+
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,20})\s*-\s*(\d{0,20})", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -26,6 +30,22 @@ def names_a_tag(headers: Mapping[str, str]) -> bool:
     return any(
         '"' in headers.get(name, "") for name in ("If-Match", "If-None-Match", "If-Range")
     )  # the * of the first two asks for no tag
+
+
+def rest_of(texts: Sequence[str], length: int | None) -> tuple[int, int | None]:
+    """Where in its file a body of `length` bytes begins, by its Content-Range headers, and the size of the file; None
+    when nobody says. What is not the rest of a file is refused: kept as a whole it would be a broken one (14.5)."""
+    if not texts:
+        return 0, length
+    found = _CONTENT_RANGE.fullmatch(texts[0].strip()) if len(texts) == 1 else None
+    if found is None:
+        raise InvalidArgument("a Content-Range to put is `bytes FIRST-LAST/SIZE`, with numbers, and there is one of it")
+    first, last, size = (int(number) for number in found.groups())
+    if last != size - 1 or first > last:
+        raise InvalidArgument(f"what is put goes to the end of its file: bytes {first}-{size - 1}/{size}")
+    if length != size - first:
+        raise InvalidArgument(f"the rest from {first} of {size:,} bytes has a Content-Length of {size - first}")
+    return first, size
 
 
 def decide(method: str, headers: Mapping[str, str], size: int, tag: str, modified: int) -> Decision:

@@ -4,10 +4,13 @@ A file is read from one descriptor: what is sent is one consistent file, whateve
 are not followed. Who is calling is http_callers' business, how our errors look http_answers'.
 """
 
+import asyncio
 import os
 import re
+import ssl
+from collections.abc import Callable
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
@@ -15,9 +18,9 @@ from aiohttp import web
 
 from tieline.doors.http_answers import Facts, headers_of, on_condition
 from tieline.doors.http_callers import Caller, Callers, Tokens
-from tieline.doors.http_conditions import decide, names_a_tag
+from tieline.doors.http_conditions import decide, names_a_tag, rest_of
 from tieline.doors.http_receiving import expected, receive
-from tieline.doors.http_sending import Body
+from tieline.doors.http_sending import Body, EndedError
 from tieline.errors import Conflict, InvalidArgument, NotFound
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.login.identity import Identity
@@ -26,6 +29,8 @@ from tieline.wire.safe_text import safe_text
 PREFIX = "/files"
 READ_FIRST = 64 * MiB
 "Bytes. A file up to this size that nobody has read yet is first read, to give its tag; a larger one goes without once."
+_OFFSET = web.RequestKey("offset", int)
+"How much there is of a request's file, for the answer's header."
 _HALF_CODED = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -85,25 +90,40 @@ class Upload(Protocol[R_in]):
 
     async def finish(self, seen: R_in | None = None) -> Stored: ...
 
-    async def close(self) -> None: ...
+
+U = TypeVar("U", bound=Upload[Any])
 
 
-class Uploads(Protocol[R_in]):
-    """Begins them."""
+class Uploads(Protocol[U]):
+    """Begins and ends them."""
 
-    async def begin(self, identity: Identity, path: str, size: int | None, *, keep: bool = False) -> Upload[R_in]: ...
+    async def begin(
+        self,
+        identity: Identity,
+        path: str,
+        size: int | None,
+        *,
+        keep: bool = False,
+        start: int = 0,
+        leave: Callable[[], None] = ...,
+    ) -> U: ...
+
+    async def end(self, upload: U, *, keep: bool = False) -> None: ...
+
+    async def offset(self, identity: Identity, path: str) -> int | None: ...
 
 
-class HttpFiles(Generic[R]):
+class HttpFiles(Generic[R, U]):
     """One for a server; `install` it into the door's application before that starts."""
 
-    def __init__(self, files: Files[R], uploads: Uploads[R], tokens: Tokens, limits: Limits = DEFAULT) -> None:
+    def __init__(self, files: Files[R], uploads: Uploads[U], tokens: Tokens, limits: Limits = DEFAULT) -> None:
         self._files = files
         self._uploads = uploads
         self._callers = Callers(tokens, limits)
         self._limits = limits
 
     def install(self, app: web.Application) -> None:
+        app.on_response_prepare.append(_tell_offset)
         for path in (PREFIX, PREFIX + "/{path:.*}"):
             app.router.add_route("GET", path, self._get)
             app.router.add_route("HEAD", path, self._get)
@@ -117,6 +137,8 @@ class HttpFiles(Generic[R]):
             path = path_of(request)
             if path.endswith("/"):
                 return await self._list(request, caller, path)
+            if request.method == "HEAD":
+                _keep_offset(request, await self._uploads.offset(caller.identity, path))
             try:
                 reading = await self._files.open(caller.identity, path)
             except Conflict as error:
@@ -169,8 +191,6 @@ class HttpFiles(Generic[R]):
     async def _put(self, request: web.Request) -> web.Response:
         async with self._callers.caller(request) as caller:
             path = path_of(request)
-            if "Content-Range" in request.headers:  # RFC 9110, 14.5: kept whole, it would be a broken file
-                raise InvalidArgument("a part of a file cannot be put; `tieline put` goes on with what was interrupted")
             if request.headers.get("Content-Encoding", "identity").lower() != "identity":  # it would be undone
                 raise web.HTTPUnsupportedMediaType(text="Send the file as it is, without Content-Encoding.\n")
             await self._seen(request, caller, path)
@@ -183,14 +203,25 @@ class HttpFiles(Generic[R]):
             return web.Response(status=204 if stored.replaced else 201, headers=headers)
 
     async def _take(self, request: web.Request, caller: Caller, path: str, keep: bool) -> Stored:
-        upload = await self._uploads.begin(caller.identity, path, request.content_length, keep=keep)
+        start, size = rest_of(request.headers.getall("Content-Range", ()), request.content_length)
+        try:
+            upload = await self._uploads.begin(
+                caller.identity, path, size, keep=keep, start=start, leave=partial(_hang_up, request)
+            )
+        except Conflict as error:
+            _keep_offset(request, error.data.get("offset") if isinstance(error.data, dict) else None)
+            raise
+        interrupted = False
         try:
             await receive(request, upload.write, allowed=caller.allowed, stall=self._limits.http_stall)
             # It took its time: the token and the file that is there are looked at again, right before it counts.
             await caller.insist()
             return await upload.finish(await self._seen(request, caller, path))
+        except (ConnectionError, ssl.SSLError, TimeoutError, web.RequestPayloadError, asyncio.CancelledError) as error:
+            interrupted = not isinstance(error, EndedError)
+            raise
         finally:
-            await upload.close()
+            await self._uploads.end(upload, keep=interrupted)
 
     async def _delete(self, request: web.Request) -> web.Response:
         async with self._callers.caller(request) as caller:
@@ -216,6 +247,23 @@ class HttpFiles(Generic[R]):
         if decide(request.method, request.headers, 0, tag, 0).status == 412:
             raise web.HTTPPreconditionFailed(text="The file is another one now.\n")
         return reading
+
+
+def _keep_offset(request: web.Request, offset: int | None) -> None:
+    if offset is not None:
+        request[_OFFSET] = offset
+
+
+async def _tell_offset(request: web.Request, response: web.StreamResponse) -> None:
+    """How much is here of a file that was begun, under the name that the draft for resumable uploads gives it."""
+    if _OFFSET in request:
+        response.headers["Upload-Offset"] = str(request[_OFFSET])
+
+
+def _hang_up(request: web.Request) -> None:
+    """Its sender has come again by another connection."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def path_of(request: web.Request) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from tieline.doors.http_sending import Allowed, CutError
+from tieline.doors.http_sending import Allowed, CutError, EndedError
 from tieline.limits import MiB
 
 PIECE = MiB
@@ -38,7 +38,7 @@ async def receive(
                 await writing
             writing = asyncio.create_task(_write(write, piece))
             if not await allowed():
-                raise CutError("the token is good no more")
+                raise EndedError("the token is good no more")
         if writing is not None:
             await writing
     finally:

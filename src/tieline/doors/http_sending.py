@@ -24,6 +24,10 @@ class CutError(ConnectionError):
     """The answer ends here, before its end: the connection is closed, so that nobody takes it for whole."""
 
 
+class EndedError(CutError):
+    """The same, because the caller may not go on."""
+
+
 class Body:
     """The bytes from `start` to before `stop` of the open file `fd`, which stays the caller's. `stall`: the seconds a
     client may take for one piece."""
@@ -61,7 +65,7 @@ class Body:
             raise CutError("the file became shorter while it was sent")
         self._offset += sent
         if self._offset < self._stop and not await self._allowed():
-            raise CutError("the token is good no more")
+            raise EndedError("the token is good no more")
 
     async def _by_kernel(self, request: web.Request, file: Any, size: int) -> int:
         transport = request.transport

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieline.errors import Conflict, InvalidArgument, NotFound
+from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, Unavailable
 from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
 from tieline.files.reading import RemoteFile
@@ -22,6 +22,7 @@ from tieline.files.syncing import Plan, planned, sync
 from tieline.files.tally import Parts, Report, Tally, Transferred
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
+from tieline.lanes.dial import dial_lane
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
@@ -58,8 +59,14 @@ class Entry(msgspec.Struct, frozen=True):
 class Files:
     """One for each client, as `peer.files`. Local paths are of this machine, remote ones begin with `/`."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "Client", target: str = "") -> None:
         self._client = client
+        self._target = target
+        self._at = f"{target}/" if target else ""
+
+    def on(self, target: str) -> "Files":
+        """The files of another machine that offers some (`tieline agent --allow files`), reached through the server."""
+        return Files(self._client, target)
 
     async def put(
         self,
@@ -117,7 +124,7 @@ class Files:
             _all_different(["/".join(target) for target in targets])
         tally = Tally(lambda root, path: _shown(remote[root] if 0 <= root < len(remote) else "?", path), report)
         destination = await asyncio.to_thread(
-            LocalDestination, where, targets, server=self._client.address.where, keep=keep, limits=self._client.limits
+            LocalDestination, where, targets, server=self._whose(), keep=keep, limits=self._client.limits
         )
 
         def work(lane: Lane) -> None:
@@ -167,7 +174,7 @@ class Files:
         """The same one by one, for large folders."""
         after: str | None = ""
         while after is not None:
-            page: dict[str, Any] = await self._client.call("files.list", path=path, after=after)
+            page: dict[str, Any] = await self._client.call(f"{self._at}files.list", path=path, after=after)
             for entry in msgspec.convert(page["entries"], list[Entry]):
                 yield entry
             after = page["next"]
@@ -178,7 +185,7 @@ class Files:
 
     async def remove(self, path: str, *, whole: bool = False) -> None:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it."""
-        await self._client.call("files.remove", path=path, whole=whole)
+        await self._client.call(f"{self._at}files.remove", path=path, whole=whole)
 
     async def sync_up(
         self, local: Local, remote: str, *, delete: bool = False, progress: Report | None = None
@@ -199,16 +206,36 @@ class Files:
 
     async def stat(self, path: str) -> Entry:
         """What lies at a path. Raises NotFound."""
-        found: Entry = await self._client.call("files.stat", path=path, returns=Entry)
+        found: Entry = await self._client.call(f"{self._at}files.stat", path=path, returns=Entry)
         return found
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _transfer(self, tally: Tally) -> Transfer:
-        return Transfer(self._client.address, self._token, tally, self._client.limits)
+        return Transfer(self._dial(), lambda: self._token(tally), tally, self._client.limits)
 
-    async def _token(self) -> bytes:
-        token: bytes = await self._client.call("files.lane", retry=True, timeout=_TOKEN_WAIT, returns=bytes)
+    def _dial(self) -> Callable[[bytes], Lane]:
+        client, limits = self._client, self._client.limits
+        if not self._target:
+            return lambda token: dial_lane(client.address, token, limits)
+        from tieline.lanes.tunnel import dial_through
+
+        loop = asyncio.get_running_loop()
+        return lambda token: dial_through(client, f"{self._at}files.tunnel", token, loop, limits)
+
+    def _whose(self) -> str:
+        """Where what is fetched comes from: parts of it are not mixed with another's."""
+        where = self._client.address.where
+        return f"{where} {self._target}" if self._target else where
+
+    async def _token(self, tally: Tally) -> bytes:
+        method = f"{self._at}files.lane"
+        try:
+            token: bytes = await self._client.call(method, retry=True, timeout=_TOKEN_WAIT, returns=bytes)
+        except NotFound as error:
+            if not tally.attempts:
+                raise
+            raise Unavailable(f"{self._target} shares no files any more; it may come back") from error
         return token
 
     def _reporting(self, progress: Report | None) -> Report | None:
@@ -225,7 +252,7 @@ class Files:
             return True
         try:
             return (await self.stat(dest)).kind == "folder"
-        except NotFound:
+        except (NotFound, Denied):  # who may only write does not get to know
             return False
 
 

@@ -16,7 +16,7 @@ from tieline.store.files import names
 from tieline.store.files.beneath import FILE
 from tieline.store.files.names import Parts
 from tieline.store.files.publish import Publisher
-from tieline.store.files.staging import StagingArea
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Tree
 from tieline.wire.lane import Seen
 

@@ -12,7 +12,7 @@ from tieline.files.tally import Tally
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
-from tieline.store.files.staging import hash_zeros
+from tieline.store.files.contents import hash_zeros
 from tieline.wire.lane import (
     BATCH,
     BLOCK,

@@ -14,13 +14,13 @@ from typing import Any
 from tieline.errors import DeadlineExceeded, LinkClosed, LinkError, Overloaded, Unavailable
 from tieline.files.tally import Tally, Transferred
 from tieline.lanes.connection import Lane
-from tieline.lanes.dial import dial_lane
 from tieline.limits import Limits
 from tieline.link.dial import backoff
-from tieline.transports.address import Address
 
 Ask = Callable[[], Awaitable[bytes]]
 "Gets a token for a lane over the link."
+Dial = Callable[[bytes], Lane]
+"An open lane for such a token; blocking."
 Work = Callable[[Lane], Any]
 "What is to be done over one lane; done again from the beginning over the next when that breaks."
 
@@ -34,8 +34,8 @@ _AGAIN = (LinkError, Unavailable, DeadlineExceeded)
 class Transfer:
     """`await run(work)`; cancelling it cuts the lane and waits for the thread."""
 
-    def __init__(self, address: Address, ask: Ask, tally: Tally, limits: Limits) -> None:
-        self._address = address
+    def __init__(self, dial: Dial, ask: Ask, tally: Tally, limits: Limits) -> None:
+        self._dial = dial
         self._ask = ask
         self._tally = tally
         self._limits = limits
@@ -112,7 +112,7 @@ class Transfer:
             token = self._asking.result()
         except CancelledError:
             raise LinkClosed("the transfer was stopped") from None
-        lane = dial_lane(self._address, token, self._limits)
+        lane = self._dial(token)
         with self._lock:
             self._lane = lane
         try:

@@ -16,7 +16,8 @@ from blake3 import blake3
 from tieline.errors import CallError, Conflict, ProtocolError
 from tieline.lanes.one_file import RefusedError
 from tieline.store.files.names import Parts, shown
-from tieline.store.files.staging import Staging, StagingArea
+from tieline.store.files.staging import Staging
+from tieline.store.files.staging_area import StagingArea
 from tieline.wire.lane import (
     BLOCK,
     HEADER,

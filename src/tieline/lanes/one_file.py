@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from tieline.errors import ProtocolError
+from tieline.store.files.contents import hash_range, hash_zeros
 from tieline.store.files.facts import changed_at
 from tieline.store.files.names import Parts
-from tieline.store.files.staging import hash_range, hash_zeros
 from tieline.wire.lane import (
     BLOCK,
     HEADER,

@@ -16,7 +16,7 @@ from tieline.lanes.incoming import receive_file
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Publisher
-from tieline.store.files.staging import StagingArea
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BATCH,

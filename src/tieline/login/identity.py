@@ -6,6 +6,8 @@ import msgspec
 
 Via = Literal["native", "lines", "http", "unix", "memory"]
 "The way somebody came in."
+TOKEN = "token"
+"What stands before a token's name where an identity has its device."
 ENROL = "enrol"
 "The only scope of someone who came with a ticket: it opens one method, and none of those that need no scope."
 
@@ -30,6 +32,10 @@ class Identity(msgspec.Struct, frozen=True):
         """Why this caller may not do `what`, which needs `scope`, and what to do about it."""
         if ENROL in self.scopes:
             return f"{what} is not for tickets, which only enrol a device: `tieline join TICKET`, then come as that"
+        if self.device.startswith(f"{TOKEN}/"):
+            return (
+                f"{what} needs the scope {scope!r}, which this token has not: `tieline token --can` makes one that has"
+            )
         return f"{what} needs the scope {scope!r}; ask an admin of this server for it"
 
     def __str__(self) -> str:

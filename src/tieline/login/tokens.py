@@ -15,14 +15,12 @@ import msgspec
 
 from tieline.errors import Conflict, Denied, InvalidArgument, LoginFailed, NotFound
 from tieline.login.gate import Gate
-from tieline.login.identity import ENROL, Identity, Via
+from tieline.login.identity import ENROL, TOKEN, Identity, Via
 from tieline.login.names import device_name
 from tieline.login.records import Account
 from tieline.login.scopes import scopes_of, within
 from tieline.login.tickets import id_of, new_secret
 
-TOKEN = "token"
-"What stands before the token's name where an identity has its device."
 PREFIX = "tieline-"
 "What a token begins with, so that whoever finds one in a log knows what it is."
 LIFETIME = 90 * 86_400.0

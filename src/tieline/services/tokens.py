@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 
 from tieline.errors import Denied
-from tieline.login.tokens import LIFETIME, TOKEN, Token, Tokens
+from tieline.login.identity import TOKEN
+from tieline.login.tokens import LIFETIME, Token, Tokens
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 

@@ -3,15 +3,20 @@
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from tests.services.files.conftest import House
+from tests.services.files.conftest import EVERYTHING, House
 
 from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, TooLarge
+from tieline.limits import Limits
+from tieline.login.identity import Identity
 from tieline.services.files.entries import File, FileList, Usage
+from tieline.services.files.uploads import Uploads
 from tieline.store.files.catalogue import Entry
+from tieline.store.files.staging import Staging
 
 
 async def put(house: House, account: str, path: str, data: bytes, *, keep: bool = False) -> None:
@@ -22,7 +27,7 @@ async def put(house: House, account: str, path: str, data: bytes, *, keep: bool 
         await upload.write(data)
         await upload.finish()
     finally:
-        await upload.close()
+        await house.server.uploads.end(upload)
 
 
 async def test_what_was_put_is_listed_with_digest_and_owner(house: House) -> None:
@@ -173,6 +178,7 @@ async def test_a_stranger_finds_out_nothing(house: House) -> None:
         ("files.remove", {"path": "/x"}),
         ("files.move", {"source": "/x", "target": "/y"}),
         ("files.usage", {}),
+        ("files.abandon", {}),
     ],
 )
 async def test_who_may_not_is_refused(house: House, method: str, params: dict[str, str]) -> None:
@@ -212,6 +218,30 @@ async def test_usage_tells_ones_own_and_all(house: House) -> None:
     assert 0 < usage.disk_free <= usage.disk_total
     await ada.call("files.remove", path="/y")
     assert (await ada.call("files.usage", returns=Usage)).all_used == 5
+
+
+async def test_usage_tells_what_is_kept_of_interrupted_uploads_until_it_is_abandoned(house: House) -> None:
+    ada = await house.login("ada")
+    bob = await house.login("bob")
+    await put(house, "ada", "/x", b"12345")
+    before = time.time()
+    for account in ("ada", "bob"):
+        identity = Identity(account, "laptop", frozenset(EVERYTHING))
+        upload = await house.server.uploads.begin(identity, "/y", 10 << 20)
+        await upload.write(bytes(3 << 20))
+        usage = await (ada if account == "ada" else bob).call("files.usage", returns=Usage)
+        assert (usage.interrupted, usage.interrupted_until) == (0, 0), "it is on its way yet"
+        assert await (ada if account == "ada" else bob).call("files.abandon") == {"bytes": 0, "files": 0}
+        await house.server.uploads.end(upload, keep=True)
+    usage = await ada.call("files.usage", returns=Usage)
+    assert (usage.used, usage.all_used, usage.interrupted_files) == (5, 5, 1)
+    assert 3 << 20 <= usage.interrupted < 4 << 20
+    week = Limits().staging_age
+    assert before + week - 1 <= usage.interrupted_until / 1000 <= time.time() + week
+    assert (await ada.call("files.abandon"))["files"] == 1
+    usage = await ada.call("files.usage", returns=Usage)
+    assert (usage.used, usage.interrupted, usage.interrupted_files, usage.interrupted_until) == (5, 0, 0, 0)
+    assert (await bob.call("files.usage", returns=Usage)).interrupted_files == 1
 
 
 class TestQuotas:
@@ -329,12 +359,61 @@ async def test_an_upload_given_up_leaves_nothing_even_when_a_thread_is_at_it(hou
     writing = asyncio.create_task(upload.write(bytes(64 << 20)))
     await asyncio.sleep(0)
     writing.cancel()
-    await upload.close()
-    await upload.close()
+    await house.server.uploads.end(upload)
+    await house.server.uploads.end(upload)
     assert os.listdir(house.root / ".tieline-staging") == []
     assert not (house.root / "x").exists()
     assert house.server.files.quota.left("ada") is None
     assert not house.server.files.quota._reserved
+
+
+async def test_who_goes_on_with_what_is_just_being_stored_is_told_so(house: House) -> None:
+    identity = (await house.login("ada")).identity
+    uploads, hung_up = house.server.uploads, list[str]()
+    first = await uploads.begin(identity, "/x", 2 << 20, leave=lambda: hung_up.append("first"))
+    other = await uploads.begin(identity, "/x", 3 << 20, leave=lambda: hung_up.append("other"))
+    await first.write(bytes(2 << 20))
+
+    async def finish() -> None:
+        await first.finish()
+        await uploads.end(first)
+
+    finishing = asyncio.create_task(finish())
+    await asyncio.sleep(0)
+    with pytest.raises(Conflict, match="stored just now"):
+        await uploads.begin(identity, "/x", 2 << 20, start=1 << 20)
+    await finishing
+    await uploads.end(other)
+    assert hung_up == [], "nobody was disturbed: the one was done, the other is another file"
+    assert (house.root / "x").stat().st_size == 2 << 20
+    assert not uploads._going_on
+
+
+async def test_while_what_is_here_is_read_again_or_kept_it_is_still_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = (await house.login("ada")).identity
+    uploads, slow = house.server.uploads, threading.Event()
+    first = await uploads.begin(identity, "/x", 5 << 20)
+    await first.write(bytes(2 << 20))
+    for name in ("make_sure", "take_up"):
+        work = getattr(Staging, name)
+        monkeypatch.setattr(Staging, name, lambda *args, work=work: (slow.wait(30), work(*args)))
+    ending = asyncio.create_task(uploads.end(first, keep=True))
+    assert await held(uploads, identity) == {2 << 20}
+    slow.set()
+    await ending
+    slow.clear()
+    beginning = asyncio.create_task(uploads.begin(identity, "/x", 5 << 20, start=2 << 20))
+    assert await held(uploads, identity) == {2 << 20}
+    slow.set()
+    await uploads.end(await beginning)
+    assert await uploads.offset(identity, "/x") is None
+
+
+async def held(uploads: Uploads, identity: Identity) -> set[int | None]:
+    """Whatever is told while something goes on."""
+    return {await uploads.offset(identity, "/x") for _ in range(50)}
 
 
 async def test_the_loop_goes_on_while_the_disk_does_not(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import pytest
 from blake3 import blake3
 
 from tieline.errors import Conflict
-from tieline.store.files.staging import BLOCK, FOLDER, StagingArea
+from tieline.store.files.staging import BLOCK
+from tieline.store.files.staging_area import FOLDER, StagingArea
 
 
 @pytest.fixture
@@ -94,6 +95,57 @@ def test_what_is_too_old_is_swept_by_the_time_it_came_not_by_its_own(root: int) 
     assert area.sweep(alone=False) == 0
     now[0] += 100
     assert area.sweep(alone=False) == 2
+    area.close()
+
+
+def test_what_is_gone_on_with_on_its_senders_word_is_what_was_kept_in_order(root: int, tmp_path: Path) -> None:
+    body = data(3 << 20)
+    area = StagingArea(root)
+    assert area.kept(("x",), "ada") is None
+    staging = area.begin(("x",), "ada")
+    staging.write(body)
+    os.write(staging.fd, b"half a write")  # by a disk that is full
+    area.keep(staging, 4 << 20)
+    kept = area.kept(("x",), "ada")
+    assert kept is not None
+    assert (kept.here, kept.size) == (3 << 20, 4 << 20)
+    assert area.kept(("x",), "bob") is None
+    assert area.kept(("y",), "ada") is None
+    again = area.go_on(kept, ("x",), "ada", 1 << 20)
+    assert again is not None
+    assert area.go_on(kept, ("x",), "ada", 1 << 20) is None, "of two who come for it one gets it"
+    assert area.kept(("x",), "ada") is None
+    again.write(body[1 << 20 :])
+    assert again.finish(0o644, None).digest == blake3(body).digest()
+    again.close("whole")
+    area.close()
+
+
+def test_what_a_killed_server_left_of_it_is_not_believed(root: int) -> None:
+    area = StagingArea(root)
+    staging = area.begin(("x",), "ada")
+    staging.write(data(3 << 20))
+    os.close(staging.fd)
+    os.close(area.fd)
+    area = StagingArea(root)
+    assert area.sweep(alone=True) == 1
+    assert area.kept(("x",), "ada") is None
+    area.close()
+
+
+def test_an_owner_sees_and_forgets_what_nobody_is_at(root: int) -> None:
+    area = StagingArea(root)
+    for by, path in (("ada", "a"), ("ada", "b"), ("bob", "c")):
+        staging = area.begin((path,), by, source=path.encode())
+        staging.write(data(8192))
+        staging.close("interrupted")
+    going_on = area.begin(("a",), "ada", source=b"a")
+    assert (area.held("ada").files, area.held("ada").bytes) == (1, 8192)
+    assert area.forget("ada").files == 1
+    assert (area.held("ada").files, area.held("ada").oldest) == (0, 0.0)
+    assert area.held("bob").files == 1
+    going_on.close("interrupted")
+    assert area.held("ada").files == 1
     area.close()
 
 

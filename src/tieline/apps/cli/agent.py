@@ -1,5 +1,7 @@
 """`tieline agent`: this machine can be called through the server it joined, for as long as this runs."""
 
+from pathlib import Path
+
 import click
 
 from .commands import examples
@@ -8,6 +10,8 @@ from .options import Where, place_options
 WORDS = {
     "run": "commands (`tieline run --on`)",
     "shell": "terminals (`tieline shell --on`)",
+    "files": "files of the folder --files (`tieline ls --on`, put, get, …)",
+    "files.read": "the same, but changing nothing",
 }
 
 
@@ -26,6 +30,7 @@ def _words(context: click.Context, parameter: click.Parameter, value: str | None
     epilog=examples(
         "tieline agent --allow run",
         "tieline agent --allow run,shell --profile lab",
+        "tieline agent --allow files --files /srv/data",
         "tieline machines                   who can be called, from anywhere",
     )
 )
@@ -36,13 +41,26 @@ def _words(context: click.Context, parameter: click.Parameter, value: str | None
     metavar="WORD,…",
     help=f"What others may do here: {', '.join(f'{word}, {about}' for word, about in WORDS.items())}.",
 )
+@click.option(
+    "--files",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The folder that others may use: all in it, and nothing outside.",
+)
 @place_options
-def agent(where: Where, words: list[str]) -> None:
+def agent(where: Where, words: list[str], folder: Path | None) -> None:
     """Let others call this machine, under its device's name.
 
     It dials the server and opens no port here. When the connection is lost it comes back. Only accounts with the scope
-    `shell` can run anything, as the user who runs this. Ctrl-C, or SIGTERM, ends it and what runs for others.
+    `shell` can run anything, as the user who runs this, and only those with `files.read` and `files.write` use files.
+    Ctrl-C, or SIGTERM, ends it and what runs for others.
     """
+    shares = [word for word in words if word.startswith("files")]
+    if bool(shares) is not (folder is not None):
+        raise click.UsageError("--allow files (or files.read) goes with --files DIR, the folder that others may use")
+    if len(shares) > 1:
+        raise click.UsageError("say --allow files or --allow files.read: the first is more than the second")
     from .offering import run
 
-    run(where, words)
+    run(where, words, folder)

@@ -8,8 +8,8 @@ import click
 
 from .commands import examples
 from .moving import finish, say_stopped, showing
-from .options import Where, server_options
-from .session import run, session
+from .options import Where, files_options
+from .session import files_of, run, session
 
 if TYPE_CHECKING:
     from tieline.files import Transferred
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH… [DEST]")
 @click.option("--keep", is_flag=True, help="Replace no file that is here.")
 @click.option("--wait", "follow", is_flag=True, help="Follow files that are still on their way to the server.")
-@server_options
+@files_options
 @click.option("--json", "as_json", is_flag=True, help="Print progress and result as JSON objects, one per line.")
 def get(where: Where, paths: tuple[str, ...], keep: bool, follow: bool, as_json: bool) -> int:
     """Fetch files and folders from the server.
@@ -52,7 +52,7 @@ async def _get(where: Where, wanted: list[str], dest: str, keep: bool, follow: b
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(session(where))
         report = stack.enter_context(showing(as_json))
-        return await client.files.get(wanted, dest, keep=keep, wait=follow, progress=report)
+        return await files_of(client, where).get(wanted, dest, keep=keep, wait=follow, progress=report)
 
 
 async def _print(where: Where, wanted: list[str], follow: bool) -> None:
@@ -61,8 +61,9 @@ async def _print(where: Where, wanted: list[str], follow: bool) -> None:
 
     out = sys.stdout.buffer
     async with session(where) as client:
-        for path in await client.files.matching(wanted):
-            async with client.files.open(path, wait=follow) as file:
+        files = files_of(client, where)
+        for path in await files.matching(wanted):
+            async with files.open(path, wait=follow) as file:
                 async for block in file:
                     await asyncio.to_thread(out.write, block)
         out.flush()

@@ -8,7 +8,7 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
-from .options import Where, server_options
+from .options import Where, files_options
 from .output import clock, note, print_json, size
 from .session import run, session
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(epilog=examples("tieline ls", "tieline ls -l /lab", "tieline ls --json /rooms/builds | jq -r .name"))
 @click.argument("path", default="/")
 @click.option("-l", "long", is_flag=True, help="Also show size, time, who put it, and the digest.")
-@server_options
+@files_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs to read.")
 def ls(where: Where, path: str, long: bool, as_json: bool) -> None:
     """List a folder of the server.
@@ -32,7 +32,7 @@ def ls(where: Where, path: str, long: bool, as_json: bool) -> None:
 async def _ls(where: Where, path: str, long: bool, as_json: bool) -> None:
     unnamed = 0
     async with session(where) as client:
-        async for page in pages(client, path, where.timeout):
+        async for page in pages(client, where, path):
             unnamed += page["unnamed"]
             for entry in page["entries"]:
                 if as_json:
@@ -43,11 +43,11 @@ async def _ls(where: Where, path: str, long: bool, as_json: bool) -> None:
         note(f"{unnamed} more were put there by hand under names that cannot be used here; rename them on the server.")
 
 
-async def pages(client: "Client", path: str, timeout: float) -> AsyncIterator[dict[str, Any]]:
+async def pages(client: "Client", where: Where, path: str) -> AsyncIterator[dict[str, Any]]:
     """A folder's listing, page by page."""
     after = ""
     while True:
-        page = await client.call("files.list", timeout=timeout, retry=True, path=path, after=after)
+        page = await client.call(where.method("files.list"), timeout=where.timeout, retry=True, path=path, after=after)
         yield page
         if page["next"] is None:
             return

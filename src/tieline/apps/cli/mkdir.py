@@ -3,7 +3,7 @@
 import click
 
 from .commands import examples
-from .options import Where, server_options
+from .options import Where, files_options
 from .session import run, session
 from .several import each_path
 
@@ -11,7 +11,7 @@ from .several import each_path
 @click.command(epilog=examples("tieline mkdir /lab", "tieline mkdir -p /lab/2026/november"))
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("-p", "parents", is_flag=True, help="Make what lacks on the way too; it may be there already.")
-@server_options
+@files_options
 def mkdir(where: Where, paths: tuple[str, ...], parents: bool) -> None:
     """Make folders on the server."""
     run(_mkdir(where, paths, parents))
@@ -21,6 +21,6 @@ async def _mkdir(where: Where, paths: tuple[str, ...], parents: bool) -> None:
     async with session(where) as client:
 
         async def make(path: str) -> None:
-            await client.call("files.make", timeout=where.timeout, path=path, parents=parents)
+            await client.call(where.method("files.make"), timeout=where.timeout, path=path, parents=parents)
 
         await each_path(paths, make)

@@ -3,7 +3,7 @@
 import click
 
 from .commands import examples
-from .options import Where, json_option, server_options
+from .options import Where, files_options, json_option
 from .output import print_json
 from .session import run, session
 from .several import each_path
@@ -16,7 +16,7 @@ from .several import each_path
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH… TARGET")
 @click.option("-f", "replace", is_flag=True, help="Replace a file that is there; a folder is never replaced.")
-@server_options
+@files_options
 @json_option
 def mv(where: Where, paths: tuple[str, ...], replace: bool, as_json: bool) -> None:
     """Rename a file or folder of the server, or move several into the folder TARGET.
@@ -35,7 +35,9 @@ async def _mv(where: Where, sources: tuple[str, ...], target: str, replace: bool
     async with session(where) as client:
 
         async def move(path: str) -> dict[str, str]:
-            new = await client.call("files.move", timeout=where.timeout, source=path, target=into, replace=replace)
+            new = await client.call(
+                where.method("files.move"), timeout=where.timeout, source=path, target=into, replace=replace
+            )
             return {"path": path, "to": new}
 
         return await each_path(sources, move)

@@ -1,7 +1,7 @@
 """Options that several commands share, written once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -20,6 +20,12 @@ class Where:
     server: str | None = None
     profile: str | None = None
     timeout: float = DEFAULT_TIMEOUT
+    machine: str = ""
+    "Another machine, whose files are meant; reached through the server."
+
+    def method(self, name: str) -> str:
+        """A method there, as it is called."""
+        return f"{self.machine}/{name}" if self.machine else name
 
 
 def server_options(command: Command) -> Command:
@@ -54,6 +60,24 @@ def place_options(command: Command) -> Command:
     @wraps(command)
     def wrapper(*, server: str | None, profile: str | None, **others: Any) -> Any:
         return command(where=Where(server, profile), **others)
+
+    return wrapper
+
+
+def files_options(command: Command) -> Command:
+    """`server_options`, and --on for the files of another machine; it stands in `where` too."""
+
+    @click.option(
+        "--on",
+        "machine",
+        default="",
+        metavar="MACHINE",
+        help="On a machine that allows it (`tieline agent --allow files`), not on the server.",
+    )
+    @server_options
+    @wraps(command)
+    def wrapper(*, where: Where, machine: str, **others: Any) -> Any:
+        return command(where=replace(where, machine=machine), **others)
 
     return wrapper
 

@@ -9,8 +9,8 @@ import click
 
 from .commands import examples
 from .moving import finish, say_stopped, showing
-from .options import Where, server_options
-from .session import run, session
+from .options import Where, files_options
+from .session import files_of, run, session
 
 if TYPE_CHECKING:
     from tieline.files import Transferred
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--as", "name", metavar="NAME", help="The name on the server, for standard input (-) or a single PATH.")
 @click.option("--to", metavar="ROOM", help="Put it into ROOM's files, or @name's letter box, and say so in chat.")
 @click.option("--keep", is_flag=True, help="Replace no file that is there.")
-@server_options
+@files_options
 @click.option("--json", "as_json", is_flag=True, help="Print progress and result as JSON objects, one per line.")
 def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, keep: bool, as_json: bool) -> int:
     """Send files and folders to the server.
@@ -38,6 +38,8 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
     interrupted and sends only what is not there yet.
     """
     sources, dest = _split(paths, to)
+    if to is not None and where.machine:
+        raise click.UsageError("--to is a room of the server, and --on another machine")
     if name is not None and len(sources) != 1:
         raise click.UsageError("--as goes with a single PATH")
     if "-" in sources and len(sources) > 1:
@@ -63,7 +65,13 @@ def _split(paths: tuple[str, ...], to: str | None) -> tuple[list[str], str]:
 
 
 async def _put(
-    where: Where, sources: list[str], dest: str, name: str | None, to: str | None, keep: bool, as_json: bool
+    where: Where,
+    sources: list[str],
+    dest: str,
+    name: str | None,
+    to: str | None,
+    keep: bool,
+    as_json: bool,
 ) -> "Transferred":
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(session(where))
@@ -78,9 +86,9 @@ async def _put(
         if sources == ["-"]:
             if dest.endswith("/"):
                 raise click.UsageError("standard input needs a name: say DEST without a slash at its end, or --as NAME")
-            done = await client.files.put_stream(sys.stdin.fileno(), dest, keep=keep, progress=report)
+            done = await files_of(client, where).put_stream(sys.stdin.fileno(), dest, keep=keep, progress=report)
         else:
-            done = await client.files.put([*sources], dest, keep=keep, inside=inside, progress=report)
+            done = await files_of(client, where).put([*sources], dest, keep=keep, inside=inside, progress=report)
         if to is not None and not done.failed:
             from .announcing import announce
 

@@ -12,6 +12,7 @@ from .target import Target, choose
 
 if TYPE_CHECKING:
     from tieline.client import Client
+    from tieline.files import Files
 
 Result = TypeVar("Result")
 
@@ -47,6 +48,11 @@ async def open_client(stack: AsyncExitStack, target: Target, timeout: float, **l
             )
     except TimeoutError:
         raise DialFailed(_shown(target.address), f"no answer within {timeout:g} s") from None
+
+
+def files_of(client: "Client", where: Where) -> "Files":
+    """Those of the server, or of the machine that was named."""
+    return client.files.on(where.machine) if where.machine else client.files
 
 
 async def ask(where: Where, method: str, **params: Any) -> Any:

@@ -7,9 +7,9 @@ import click
 
 from .commands import examples
 from .moving import finish, say_stopped, showing
-from .options import Where, server_options
+from .options import Where, files_options
 from .output import print_json
-from .session import run, session
+from .session import files_of, run, session
 
 if TYPE_CHECKING:
     from tieline.files import Transferred
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--down", is_flag=True, help="REMOTE is the pattern, and LOCAL becomes the same.")
 @click.option("--delete", is_flag=True, help="What the pattern does not have goes away.")
 @click.option("--dry-run", "-n", "dry", is_flag=True, help="Only say what would be done.")
-@server_options
+@files_options
 @click.option("--json", "as_json", is_flag=True, help="Print progress and result as JSON objects, one per line.")
 def sync(where: Where, local: str, remote: str, down: bool, delete: bool, dry: bool, as_json: bool) -> int:
     """Make the folder REMOTE of the server the same as the folder LOCAL.
@@ -51,15 +51,15 @@ async def _sync(where: Where, local: str, remote: str, down: bool, delete: bool,
         client = await stack.enter_async_context(session(where))
         report = stack.enter_context(showing(as_json))
         if down:
-            return await client.files.sync_down(remote, local, delete=delete, progress=report)
-        return await client.files.sync_up(local, remote, delete=delete, progress=report)
+            return await files_of(client, where).sync_down(remote, local, delete=delete, progress=report)
+        return await files_of(client, where).sync_up(local, remote, delete=delete, progress=report)
 
 
 async def _say(where: Where, local: str, remote: str, down: bool, delete: bool, as_json: bool) -> None:
     from tieline.wire.safe_text import safe_text
 
     async with session(where) as client:
-        plan = await client.files.plan(local, remote, down=down, delete=delete)
+        plan = await files_of(client, where).plan(local, remote, down=down, delete=delete)
     if as_json:
         print_json({"moves": plan.moves, "deletes": plan.deletes})
         return

@@ -14,12 +14,17 @@ from .session import ask, run
 @click.command(
     epilog=examples(
         'curl -H "Authorization: Bearer $(tieline token ci --can files.write --expires 30d)" …',
+        "tieline token ci --can files,chat    for the files of rooms too",
         "tieline token --list",
         "tieline token --revoke ci",
     )
 )
 @click.argument("name", default="")
-@click.option("--can", metavar="SCOPES", help="What it may do, by comma; no more than you may. [default: files]")
+@click.option(
+    "--can",
+    metavar="SCOPES",
+    help="What it may do, by comma; no more than you may. [default: files, without those of rooms]",
+)
 @click.option("--expires", type=Duration(), default="90d", show_default=True, metavar="SPAN", help="Good for so long.")
 @click.option("--list", "listing", is_flag=True, help="List your tokens instead.")
 @click.option("--revoke", metavar="NAME", help="End a token instead; what is going on with it stops.")
@@ -39,7 +44,8 @@ def token(
     """Print an access token, for curl and other programs that do not log in.
 
     It is shown this once. It ends by itself, with your account, and with the device you made it on; NAME is what you
-    call it.
+    call it. Unless told otherwise it is for files and nothing else, since it lies where others may find it; the files
+    of rooms (/files/rooms/…) are for who may chat, so they take --can files,chat.
     """
     if revoke is not None:
         run(ask(where, "tokens.revoke", name=revoke, account=account))

@@ -51,6 +51,18 @@ class Usage(msgspec.Struct, frozen=True):
     all_quota: int
     disk_free: int
     disk_total: int
+    interrupted: int = 0
+    "What lies here of interrupted uploads of the account, besides `used`: kept for whoever puts the same again."
+    interrupted_files: int = 0
+    interrupted_until: int = 0
+    "When the oldest of them is removed, in unix milliseconds; 0 without any."
+
+
+class Abandoned(msgspec.Struct, frozen=True):
+    """What is kept of interrupted uploads no more, in bytes on the disk."""
+
+    bytes: int
+    files: int
 
 
 class Reading(msgspec.Struct, frozen=True):

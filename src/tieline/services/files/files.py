@@ -15,15 +15,16 @@ from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
 from tieline.services.files.digests import Digests
-from tieline.services.files.entries import File, FileList, Reading, Usage, told
+from tieline.services.files.entries import Abandoned, File, FileList, Reading, Usage, told
 from tieline.services.files.housekeeping import Catalogue as HousekeepingCatalogue
 from tieline.services.files.housekeeping import Housekeeping
-from tieline.services.files.spaces import PEOPLE, READ, ROOMS, WRITE, Spaces
+from tieline.services.files.spaces import READ, WRITE, Spaces
 from tieline.services.files.threads import Threads
 from tieline.store.files.catalogue import Sums
 from tieline.store.files.facts import Facts, Kind
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.quota import Quota
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Opened, Tree
 
 _Files = list[File]
@@ -52,12 +53,13 @@ class Files:
         self._digests = Digests(catalogue, self.threads.unhurried)
         self.housekeeping = Housekeeping(tree, catalogue, quota, self.threads.unhurried)
 
-    async def start(self) -> None:
-        """Make the spaces, learn what is used, delete what an earlier run had still to delete."""
+    async def start(self, *, survey: bool = True) -> None:
+        """Make the spaces, learn what is used, delete what an earlier run had still to delete. Without a `survey` what
+        came by hand is not counted."""
         self.spaces.start()
-        for space in (ROOMS, PEOPLE):
+        for space in self.spaces.folders:
             await self.threads.keep("", self.tree.make, (space,), parents=True)
-        await self.housekeeping.start()
+        await self.housekeeping.start(survey=survey)
 
     async def close(self) -> None:
         """Wait for what is being done on the disk; long work stops at its next step."""
@@ -77,7 +79,7 @@ class Files:
         try:
             page = await self.threads.look(identity.account, self.tree.page, parts, after, limit)
         except NotFound:
-            if _is_space(parts):  # it is there as soon as something is put into it
+            if self.spaces.is_space(parts):  # it is there as soon as something is put into it
                 return FileList(shown(parts), [], None)
             found = await self.threads.look(identity.account, self.tree.stat, parts)
             if found.kind == "folder" or path.endswith("/"):
@@ -92,7 +94,7 @@ class Files:
         try:
             found = await self.threads.look(identity.account, self.tree.stat, parts)
         except NotFound:
-            if not _is_space(parts):
+            if not self.spaces.is_space(parts):
                 raise
             return File(parts[1], "folder", 0, 0, 0o755)
         return (await self._told(parts[:-1], [found]))[0]
@@ -124,12 +126,13 @@ class Files:
         if reading.digest is None:
             self._digests.begin(reading.parts, reading.opened, reading.since)
 
-    async def usage(self, identity: Identity) -> Usage:
-        """What the caller's files take, and all files, and the disk."""
+    async def usage(self, identity: Identity, area: StagingArea) -> Usage:
+        """What the caller's files take, what lies in `area` of those interrupted, and all files, and the disk."""
         if identity.guest or not (identity.may(READ) or identity.may(WRITE)):
             raise Denied(identity.refusal("to see how much room is left", READ))
         space = await self.threads.look(identity.account, self.tree.space)
         sums = await self._catalogue.sums()
+        held = await self.threads.look(identity.account, area.held, identity.account)
         mine = sums.get(identity.account, Sums(0, 0))
         return Usage(
             identity.account,
@@ -141,6 +144,9 @@ class Files:
             self.quota.all,
             space.free,
             space.total,
+            held.bytes,
+            held.files,
+            int((held.oldest + area.keep_for) * 1000) if held.files else 0,
         )
 
     # -- changing ------------------------------------------------------------------------------------------------
@@ -187,11 +193,18 @@ class Files:
         await asyncio.wrap_future(await self.threads.keep(identity.account, move))
         return shown(new)
 
+    async def abandon(self, identity: Identity, area: StagingArea) -> Abandoned:
+        """What came of the caller's interrupted uploads goes away, but for what is on its way this moment."""
+        if identity.guest or not identity.may(WRITE):
+            raise Denied(identity.refusal("to remove interrupted uploads", WRITE))
+        held = await self.threads.keep(identity.account, area.forget, identity.account)
+        return Abandoned(held.bytes, held.files)
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     async def _target(self, identity: Identity, source: Parts, path: str) -> Parts:
         parts = parse(path, self._limits)
-        within = path.endswith("/") or _is_space(parts)
+        within = path.endswith("/") or self.spaces.is_space(parts)
         if not within and parts != source and not self.spaces.new_only(identity, parts):
             try:
                 within = (await self.threads.look(identity.account, self.tree.stat, parts)).kind == "folder"
@@ -203,17 +216,13 @@ class Files:
     async def _make_space(self, identity: Identity, parts: Parts) -> None:
         """The folder of a room or person, and a letter box in it, comes to be with the first that is put into it."""
         space = parts[:4] if self.spaces.new_only(identity, parts) else parts[:2]
-        if len(parts) > len(space) and _is_space(parts[:2]):
+        if len(parts) > len(space) and self.spaces.is_space(parts[:2]):
             await self.threads.keep(identity.account, self.tree.make, space, parents=True)
 
     async def _told(self, folder: Parts, entries: Sequence[Facts]) -> _Files:
         paths = {entry.name: shown((*folder, entry.name)) for entry in entries if entry.kind == "file"}
         known = await self._catalogue.known(list(paths.values())) if paths else {}
         return [told(entry, known.get(paths.get(entry.name, ""))) for entry in entries]
-
-
-def _is_space(parts: Parts) -> bool:
-    return len(parts) == 2 and parts[0] in (ROOMS, PEOPLE)
 
 
 def _close_unclaimed(done: "asyncio.Future[Opened]") -> None:

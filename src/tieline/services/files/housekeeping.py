@@ -34,12 +34,13 @@ class Housekeeping:
         self._removed = False
         self._closing = False
 
-    async def start(self) -> None:
+    async def start(self, *, survey: bool = True) -> None:
         """Learn what is used, delete what an earlier run had still to delete, look what came by hand."""
         self._catalogue.on_sums = self._quota.used
         self._quota.used(await self._catalogue.sums())
         self.empty_trash()
-        self._surveying = asyncio.create_task(self.survey.run())
+        if survey:
+            self._surveying = asyncio.create_task(self.survey.run())
 
     async def close(self) -> None:
         self._closing = True

@@ -6,15 +6,23 @@ import msgspec
 
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
-from tieline.services.files.entries import File, FileList, Usage
+from tieline.services.files.entries import Abandoned, File, FileList, Usage
 from tieline.services.files.files import Files
 from tieline.services.files.spaces import READ, WRITE
+from tieline.store.files.staging_area import StagingArea
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
 
 
-def install(handlers: Handlers, files: Files) -> None:
-    """For callers who hold the scopes; where they may do what is `Spaces`' to say."""
+def install(handlers: Handlers, files: Files, area: StagingArea) -> None:
+    """All of them. For callers who hold the scopes; where they may do what is `Spaces`' to say."""
+    install_looking(handlers, files)
+    install_changing(handlers, files)
+    install_counting(handlers, files, area)
+
+
+def install_looking(handlers: Handlers, files: Files) -> None:
+    """Those that change nothing."""
 
     @handlers.method("files.list", scope=READ)
     async def list_(peer: Peer, path: str = "/", after: str = "", limit: Count = 1000) -> FileList:
@@ -25,6 +33,10 @@ def install(handlers: Handlers, files: Files) -> None:
     async def stat(path: str, peer: Peer) -> File:
         """What lies at a path."""
         return await files.stat(peer.identity, path)
+
+
+def install_changing(handlers: Handlers, files: Files) -> None:
+    """Those that change names."""
 
     @handlers.method("files.make", scope=WRITE)
     async def make(path: str, peer: Peer, parents: bool = False) -> None:
@@ -41,7 +53,16 @@ def install(handlers: Handlers, files: Files) -> None:
         """Rename, or move into the folder `target`; with `replace`, over a file. Returns the new path."""
         return await files.move(peer.identity, source, target, replace=replace)
 
+
+def install_counting(handlers: Handlers, files: Files, area: StagingArea) -> None:
+    """Those that say what is taken, where there are quotas."""
+
     @handlers.method("files.usage")
     async def usage(peer: Peer) -> Usage:
-        """What the caller's files take, what all take, and what is left."""
-        return await files.usage(peer.identity)
+        """What the caller's files take, interrupted ones too, what all take, and what is left."""
+        return await files.usage(peer.identity, area)
+
+    @handlers.method("files.abandon", scope=WRITE)
+    async def abandon(peer: Peer) -> Abandoned:
+        """Remove what is kept of the caller's interrupted uploads: they begin anew."""
+        return await files.abandon(peer.identity, area)

@@ -29,6 +29,9 @@ ASKING = 10.0
 class Spaces:
     """`accounts()` gives the names of all accounts that are not revoked."""
 
+    folders: tuple[str, ...] = (ROOMS, PEOPLE)
+    "What is always there."
+
     def __init__(self, accounts: Callable[[], Awaitable[Iterable[str]]], limits: Limits = DEFAULT) -> None:
         self._accounts = accounts
         self._limits = limits
@@ -62,20 +65,18 @@ class Spaces:
 
     def check(self, identity: Identity, parts: Parts, want: Want) -> None:
         """Raises Denied, or NotFound for a letter box of nobody we know (yet: `admit` looks again)."""
-        scope = READ if want in ("list", "read") else WRITE
-        if identity.guest:
-            raise Denied("guests have no files here; ask for an account")
-        if not identity.may(scope):
-            raise Denied(identity.refusal(f"to {want} files", scope))
+        _check_scope(identity, parts, want)
         if not parts:
-            if want != "list":
-                raise Denied("/ itself can only be listed")
             return
         _check_spelling(parts[0])
         if parts[0] == ROOMS:
             self._check_room(identity, parts, want)
         elif parts[0] == PEOPLE:
             self._check_person(identity, parts, want)
+
+    def is_space(self, parts: Parts) -> bool:
+        """Whether this is a room's or a person's folder: it is there as soon as something is put into it."""
+        return len(parts) == 2 and parts[0] in self.folders
 
     def new_only(self, identity: Identity, parts: Parts) -> bool:
         """Whether this caller may put new files there and replace none: it is somebody else's letter box."""
@@ -125,6 +126,29 @@ class Spaces:
         self._known = frozenset(await self._accounts())
 
 
+class OneSpace(Spaces):
+    """A single folder, which all who hold the scopes share: that of a machine that joined."""
+
+    folders = ()
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        super().__init__(_nobody, limits)
+
+    def check(self, identity: Identity, parts: Parts, want: Want) -> None:
+        """Raises Denied."""
+        _check_scope(identity, parts, want)
+
+    def new_only(self, identity: Identity, parts: Parts) -> bool:
+        return False
+
+    def visible(self, identity: Identity, parts: Parts) -> bool:
+        return True
+
+
+async def _nobody() -> tuple[str, ...]:
+    return ()
+
+
 def letter_box(owner: str, sender: str) -> Parts:
     """Where somebody's files for somebody else go."""
     return (PEOPLE, owner, INBOX, sender)
@@ -132,6 +156,16 @@ def letter_box(owner: str, sender: str) -> Parts:
 
 class _UnknownAccountError(NotFound):
     """Not known yet; accounts come to be at any time."""
+
+
+def _check_scope(identity: Identity, parts: Parts, want: Want) -> None:
+    scope = READ if want in ("list", "read") else WRITE
+    if identity.guest:
+        raise Denied("guests have no files here; ask for an account")
+    if not identity.may(scope):
+        raise Denied(identity.refusal(f"to {want} files", scope))
+    if not parts and want != "list":
+        raise Denied("/ itself can only be listed")
 
 
 def _check_spelling(first: str) -> None:

@@ -24,7 +24,7 @@ from tieline.store.files import names
 from tieline.store.files.catalogue import Entry
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.publish import Parcel, Publisher
-from tieline.store.files.staging import StagingArea
+from tieline.store.files.staging_area import StagingArea
 from tieline.wire.lane import Failure, Get, Note, Put, Seen
 
 _RECORDING = 300.0
@@ -48,9 +48,10 @@ class Transfers:
         self._catalogue = catalogue
         self._budget = Budget(limits.lanes_seen)
 
-    def start(self) -> None:
-        """Blocking, before anybody calls: forget what nobody will go on with."""
-        self.area.sweep(alone=True)
+    def start(self, *, alone: bool = True) -> None:
+        """Blocking, before anybody calls: forget what nobody will go on with. Not `alone`: other programs of this
+        machine may bring files into the same folder."""
+        self.area.sweep(alone=alone)
 
     def close(self) -> None:
         self.area.close()

@@ -17,7 +17,8 @@ import msgspec
 from tieline.errors import CallError
 from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts, shown
-from tieline.store.files.staging import Arrived, Staging, StagingArea
+from tieline.store.files.staging import Arrived, Staging
+from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Tree
 from tieline.store.files.trouble import told
 

@@ -12,6 +12,7 @@ from tieline.errors import InvalidArgument, TooLarge, Unavailable
 from tieline.limits import DEFAULT, MiB
 from tieline.store.files.catalogue import Sums
 from tieline.store.files.tree import Space
+from tieline.store.files.trouble import place
 
 MARGIN = 64 * MiB
 "Bytes that stay free on the disk, for the database and the system."
@@ -120,7 +121,7 @@ class Quota:
                     )
             if self._unwritten + size + MARGIN > free:
                 raise Unavailable(
-                    f"{size:,} bytes more do not fit on the server's disk, which has {free:,} left",
+                    f"{size:,} bytes more do not fit on {place().disk}, which has {free:,} left",
                     {"asked": size, "free": free},
                 )
             reservation.size += size
@@ -150,6 +151,6 @@ class Quota:
 def _check_files(space: Space) -> None:
     if space.files is not None and space.files < MARGIN_FILES:
         raise Unavailable(
-            f"the server's disk takes only {space.files:,} files more, whatever their size; its owner must make room",
+            f"{place().disk} takes only {space.files:,} files more, whatever their size; its owner must make room",
             {"files": space.files},
         )

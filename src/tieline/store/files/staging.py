@@ -1,41 +1,28 @@
-"""Files on their way in: beside the tree, in its own file system, until they are whole and known to be right.
+"""One file on its way in, written and hashed at once, until it is whole and known to be right.
 
-What arrives is written and hashed at once: one running BLAKE3 whose value at each block's end is the digest of all so
-far, and at the end of the whole. A part that was not verified is never believed: whoever goes on with an interrupted
-file hashes what is on the disk anew, and goes on behind the last block on which both sides agree.
+One running BLAKE3, whose value at each block's end is the digest of all so far, and at the end of the whole. A part
+that was not verified is never believed: whoever goes on with an interrupted file hashes what is on the disk anew, and
+goes on behind the last block on which both sides agree.
 """
 
-import fcntl
+import errno
 import os
-import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count
+from typing import Protocol
 
 import msgspec
 from blake3 import blake3
 
 from tieline.errors import Conflict
-from tieline.limits import KiB, MiB
+from tieline.limits import MiB
 from tieline.store.files.beside import Beside
-from tieline.store.files.names import OURS, Parts, shown
+from tieline.store.files.contents import hash_range, hash_zeros, write_all
+from tieline.store.files.names import Parts, shown
 
 BLOCK = 4 * MiB
 "What is verified at a time; the same as in wire.lane."
-
-FOLDER = f"{OURS}staging"
-_KEPT, _PASSING = "part-", "new-"
-_PIECE = 256 * KiB
-_ZEROS = bytes(_PIECE)
-_SWEEP = 3600.0
-"Seconds between two looks for what is too old."
-_PUBLISHING = 500.0
-"Seconds that a disk may take to make a file durable whose lane is gone; less than a lane waits for an answer."
-_TAKE_OVER = 10.0
-"Seconds until a lane that was told to let go of its file must have done so."
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class JustStored(Conflict):
@@ -53,143 +40,14 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
 
 
-class StagingArea:
-    """The staging folder of the tree whose folder `root` is (a descriptor, which stays the caller's)."""
+class Area(Protocol):
+    """The folder that it lies in; see staging_area.py."""
 
-    def __init__(
-        self, root: int, *, keep_for: float = 7 * 86_400.0, keep: int = 1 << 62, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.fd = _enter(root)
-        self.trouble = 0
-        "How often the disk failed to make something durable."
-        self.mask = _UMASK
-        self._root = root
-        self._keep_for, self._keep = keep_for, keep
-        "Seconds that interrupted files are kept, and bytes of them for one owner."
-        self._clock = clock
-        self._swept = clock()
-        self._mine = secrets.token_hex(6)
-        self._names = count()
-        self._lock = threading.Lock()
-        self._let_go = threading.Condition(self._lock)
-        self._open: dict[str, Staging] = {}
-        self._incoming: dict[Parts, list[Staging]] = {}
+    fd: int
 
-    def sweep(self, *, alone: bool) -> int:
-        """Remove what nobody went on with for too long and, when no other process uses this folder (`alone`, at the
-        start), what nobody can go on with. Returns how many files that was."""
-        self._swept = self._clock()
-        swept = 0
-        for name in os.listdir(self.fd):
-            with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-                # Not its mtime: that is the one its sender gave it.
-                age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_ctime
-                if (age > self._keep_for and name not in self._open) or (alone and not name.startswith(_KEPT)):
-                    os.unlink(name, dir_fd=self.fd)
-                    swept += 1
-        return swept
+    def discard(self, name: str) -> None: ...
 
-    def whole(self, data: memoryview, mode: int, mtime: int, digest: bytes) -> Arrived:
-        """A small file whose bytes are all here, and whose digest was compared already."""
-        name = self._new_name()
-        descriptor = os.open(name, _CREATE | os.O_EXCL, mode, dir_fd=self.fd)
-        try:
-            write_all(descriptor, data)
-            os.utime(descriptor, ns=(mtime, mtime))
-            inode = os.fstat(descriptor).st_ino
-        except BaseException:
-            os.unlink(name, dir_fd=self.fd)
-            raise
-        finally:
-            os.close(descriptor)
-        return Arrived(name, len(data), mtime, inode, digest)
-
-    def begin(
-        self, path: Parts, by: str = "", *, source: bytes = b"", stop: Callable[[], None] | None = None
-    ) -> "Staging":
-        """A file that will come piece by piece. With a `source` (its owner, path and state), what is here of just that
-        is gone on with, and kept when it is interrupted again; `stop` is called when somebody else goes on with it.
-        """
-        owner = f"{_KEPT}{blake3(by.encode()).hexdigest(8)}-"
-        name = f"{owner}{blake3(source).hexdigest(16)}" if source else self._new_name()
-        if source:
-            self._make_way(owner, name)
-        with self._let_go:
-            self._take_over(name, path)
-            descriptor = os.open(name, _CREATE if source else _CREATE | os.O_EXCL, 0o600, dir_fd=self.fd)
-            _lock(descriptor, path)
-            staging = Staging(self, name, descriptor, path, by, bool(source), stop)
-            self._open[name] = staging
-            self._incoming.setdefault(path, []).append(staging)
-        return staging
-
-    def incoming(self, path: Parts) -> "Staging | None":
-        """The file that is on its way to this path, the one begun last."""
-        with self._lock:
-            found = self._incoming.get(path)
-            return found[-1] if found else None
-
-    def others(self, path: Parts, than: "Staging | None") -> "list[Staging]":
-        """Other files on their way to the same path."""
-        if path not in self._incoming:
-            return []
-        with self._lock:
-            return [one for one in self._incoming.get(path, ()) if one is not than]
-
-    def discard(self, name: str) -> None:
-        """Remove what has arrived and is not wanted."""
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self.fd)
-
-    def close(self) -> None:
-        """Let go of the folder; one in which nothing lies is removed, if nobody else uses it."""
-        with suppress(OSError):
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rmdir(FOLDER, dir_fd=self._root)
-        os.close(self.fd)
-
-    def _new_name(self) -> str:
-        return f"{_PASSING}{self._mine}-{next(self._names)}"
-
-    def _make_way(self, owner: str, but: str) -> None:
-        """Of what this owner left unfinished the oldest gives way, and once an hour what is too old of everybody."""
-        if self._clock() - self._swept > _SWEEP:
-            self.sweep(alone=False)
-        if self._keep >= 1 << 62:
-            return
-        left: list[tuple[float, int, str]] = []
-        for name in os.listdir(self.fd):
-            if name.startswith(owner) and name != but and name not in self._open:
-                with suppress(FileNotFoundError):
-                    status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-                    left.append((status.st_ctime, status.st_blocks * 512, name))
-        total = sum(size for _, size, _ in left)
-        for _, size, name in sorted(left):
-            if total <= self._keep:
-                return
-            self.discard(name)
-            total -= size
-
-    def _take_over(self, name: str, path: Parts) -> None:
-        before = self._open.get(name)
-        if before is None:
-            return
-        before.stop()
-        publishing = before.fd < 0
-        if not self._let_go.wait_for(lambda: name not in self._open, _PUBLISHING if publishing else _TAKE_OVER):
-            raise Conflict(f"{shown(path)}: the same file is on its way here by another command of yours")
-        if publishing and before.state == "whole":
-            raise JustStored(f"{shown(path)} was stored just now by a connection that broke since")
-
-    def _closed(self, staging: "Staging") -> None:
-        with self._let_go:
-            self._open.pop(staging.name, None)
-            left = self._incoming.get(staging.path, [])
-            if staging in left:
-                left.remove(staging)
-            if not left:
-                self._incoming.pop(staging.path, None)
-            self._let_go.notify_all()
+    def closed(self, staging: "Staging") -> None: ...
 
 
 class Staging:
@@ -200,7 +58,7 @@ class Staging:
 
     def __init__(
         self,
-        area: StagingArea,
+        area: Area,
         name: str,
         descriptor: int,
         path: Parts,
@@ -228,6 +86,11 @@ class Staging:
         self._hasher = blake3()
         self._good = blake3()  # as it was at `verified`
         self._beside: Beside | None = None
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether more of it can be written."""
+        return self.state == "coming" and self.fd >= 0
 
     def stop(self) -> None:
         """Somebody else goes on with this file."""
@@ -257,6 +120,21 @@ class Staging:
         self.offset = offset
         self._now(offset)
         return True
+
+    def take_up(self, size: int) -> None:
+        """The first `size` bytes that are here are right, and all of it. Raises OSError when they are not here."""
+        if os.fstat(self.fd).st_size < size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        hash_range(self._hasher, self.fd, 0, size)
+        os.ftruncate(self.fd, size)
+        os.lseek(self.fd, size, os.SEEK_SET)
+        self.offset = size
+
+    def make_sure(self) -> None:
+        """All that was written, and nothing else, is on the disk."""
+        self._settle()
+        os.ftruncate(self.fd, self.offset)
+        os.fsync(self.fd)
 
     def write(self, data: memoryview) -> None:
         """The next bytes. They are looked at until the next `write` or `mark` returns."""
@@ -301,7 +179,7 @@ class Staging:
     def finish(self, mode: int, mtime: int | None) -> Arrived:
         """It is whole: the last mark was right. Its descriptor is closed, and it lies there under `name`."""
         self._settle()
-        os.fchmod(self.fd, mode & ~self._area.mask)
+        os.fchmod(self.fd, mode & ~_UMASK)
         if mtime is not None:
             os.utime(self.fd, ns=(mtime, mtime))
         status = os.fstat(self.fd)
@@ -318,7 +196,7 @@ class Staging:
         with self.moved:
             self.state = state
             self.moved.notify_all()
-        self._area._closed(self)
+        self._area.closed(self)
 
     def _let_go_of_it(self) -> None:
         if self._beside is not None:
@@ -345,23 +223,6 @@ class Staging:
         return f"<Staging {shown(self.path)} {self.state} {self.verified} verified>"
 
 
-def _enter(root: int) -> int:
-    """The staging folder, open; others who use it are noticed by a lock that they share."""
-    while True:
-        with suppress(FileExistsError):
-            os.mkdir(FOLDER, 0o700, dir_fd=root)
-        try:
-            folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
-        except FileNotFoundError:
-            continue  # its last user left this very moment
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(folder, fcntl.LOCK_SH)
-        with suppress(FileNotFoundError):
-            if os.stat(FOLDER, dir_fd=root, follow_symlinks=False).st_ino == os.fstat(folder).st_ino:
-                return folder
-        os.close(folder)
-
-
 def _find_umask() -> int:
     """What new files are not given. Reading it by os.umask() changes it for other threads for a moment."""
     with suppress(OSError, ValueError, IndexError), open("/proc/self/status") as status:
@@ -372,39 +233,3 @@ def _find_umask() -> int:
 
 
 _UMASK = _find_umask()
-
-
-def _lock(descriptor: int, path: Parts) -> None:
-    """Two programs that fetch the same file to the same place would write over one another."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise Conflict(f"{shown(path)}: another program is just bringing the same file here") from None
-    except OSError:
-        pass  # a file system without locks
-
-
-def write_all(descriptor: int, data: memoryview) -> None:
-    """All of it: a disk may take less at a time."""
-    done = os.write(descriptor, data)
-    while done < len(data):
-        done += os.write(descriptor, data[done:])
-
-
-def hash_range(hasher: blake3, descriptor: int, offset: int, size: int) -> None:
-    """Add so many bytes of a file; those it no longer has are left out, and the digest will tell."""
-    buffer = memoryview(bytearray(min(_PIECE, size)))
-    end = offset + size
-    while offset < end:
-        got = os.preadv(descriptor, [buffer[: min(len(buffer), end - offset)]], offset)
-        if not got:
-            return
-        hasher.update(buffer[:got])
-        offset += got
-
-
-def hash_zeros(hasher: blake3, size: int) -> None:
-    while size > 0:
-        hasher.update(_ZEROS[: min(size, _PIECE)])
-        size -= _PIECE

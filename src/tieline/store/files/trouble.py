@@ -45,8 +45,22 @@ class Place(msgspec.Struct, frozen=True):
     logged: bool = True
 
 
-_SERVERS = Place()
-_place: ContextVar[Place] = ContextVar("tieline.disk", default=_SERVERS)
+_MACHINES = Place(
+    "that machine's disk", closed="the agent there may not use it; its owner must look at it", program="the agent there"
+)
+_place: ContextVar[Place | None] = ContextVar("tieline.disk", default=None)
+_everywhere = Place()
+
+
+def on_a_machine_that_joined() -> None:
+    """In this process the disk is that of a machine whose files others use through a server."""
+    global _everywhere
+    _everywhere = _MACHINES
+
+
+def place() -> Place:
+    """Whose disk it is, here."""
+    return _place.get() or _everywhere
 
 
 def on_this_machine(folder: str) -> None:
@@ -68,21 +82,21 @@ def telling(parts: Parts) -> Iterator[None]:
 
 def told(error: OSError, parts: Parts) -> CallError:
     """The error as callers get it; trouble of the server's own goes to its log as well."""
-    place = _place.get()
-    path, code = place.within.rstrip("/") + shown(parts), error.errno or 0
+    where = place()
+    path, code = where.within.rstrip("/") + shown(parts), error.errno or 0
     data = {"path": path}
     if code in _GONE:
         return NotFound(_GONE[code].format(path), data)
     if code in _IN_THE_WAY:
         return Conflict(_IN_THE_WAY[code].format(path), data)
     if code == errno.ENAMETOOLONG:
-        return InvalidArgument(f"{path}: a name in it is too long for {place.disk}", data)
-    if place.logged:
+        return InvalidArgument(f"{path}: a name in it is too long for {where.disk}", data)
+    if where.logged:
         log.error("the disk refused %s: %s", path, error.strerror)
     if code in (errno.EMFILE, errno.ENFILE):
-        return Overloaded(f"{place.program} has too many files open; try again in a moment", data)
+        return Overloaded(f"{where.program} has too many files open; try again in a moment", data)
     if code in _FULL:
-        return Unavailable(f"{path}: {place.disk} is full; {place.full}", data)
+        return Unavailable(f"{path}: {where.disk} is full; {where.full}", data)
     if code in (errno.EACCES, errno.EPERM):
-        return Unavailable(f"{path}: {place.closed}", data)
-    return Unavailable(f"{path}: {place.disk} failed ({error.strerror}); its owner must look at it", data)
+        return Unavailable(f"{path}: {where.closed}", data)
+    return Unavailable(f"{path}: {where.disk} failed ({error.strerror}); its owner must look at it", data)
