@@ -112,6 +112,8 @@ async def start(
     if not merge:
         # In the same turn of the loop, so both calls leave in one write.
         stderr = await peer.start_stream(f"{prefix}shell.errors", timeout, Any, {"id": params["id"]})
+    if peer.link is not None:
+        peer.link.flush()  # now: what is still to be done here can be done while the server starts it
     return Command(peer, prefix, params["id"], stdout, stderr)
 
 
@@ -130,20 +132,27 @@ async def run(
     source = _once(input) if isinstance(input, bytes) else input
     command = await start(peer, argv, target=target, cwd=cwd, env=env, input=source, merge=merge, timeout=timeout)
     async with command:
-        reading = None if command.stderr is None else asyncio.ensure_future(_all(command.stderr))
+        reading = None if command.stderr is None else asyncio.create_task(_all(command.stderr))
         try:
             stdout = b"".join([piece async for piece in command.stdout()])
             ended = await command.wait()
             stderr = b"" if reading is None else await reading
         finally:
             if reading is not None:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+                await _stop(reading)
         return Completed(ended.code, ended.signal, stdout, stderr)
 
 
 async def _all(stream: Incoming[Any]) -> bytes:
     return b"".join([piece async for piece in stream])
+
+
+async def _stop(task: "asyncio.Task[bytes]") -> None:
+    task.cancel()
+    if not task.done():
+        await asyncio.gather(task, return_exceptions=True)
+    elif not task.cancelled():
+        task.exception()  # looked at: of two errors of one command, the first is told
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

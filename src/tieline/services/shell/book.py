@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -20,6 +21,8 @@ from tieline.store.shell import Begun, CommandEntry, Count, Rule, ShellStore
 log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
 "Seconds. What narrowing waits before it ends what an account has open, its caller's own link maybe among it."
+GATHERED = 0.05
+"Seconds that ends wait for others to be written with: a commit costs more than `true`. Beginnings never wait."
 COMMAND_LINE, FOLDER = 1000, 500
 "Characters of a command line and of a folder that are kept."
 PAGE = 1000
@@ -44,6 +47,7 @@ class Book:
         self._callers: dict[str, set[str]] = {}  # by machine: which accounts have called its shell.* here
         self._rules: dict[str, Rule] = {}
         self._writing: set[asyncio.Future[None]] = set()
+        self._ends: list[tuple[str, str, int, str, int]] = []  # that are not on their way to the disk yet
 
     async def start(self) -> None:
         """Learn the rules, and close the entries of a server that was killed."""
@@ -52,10 +56,15 @@ class Book:
 
     def lost(self, target: str) -> None:
         """A new program offers commands on this machine: what an earlier one did not see the end of, nobody will."""
+        self._write_ends()
         self._write(lambda: self._store.commands_lost(_now(), target))
 
     async def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for what is to be written."""
+        await self._written_down()
+
+    async def _written_down(self) -> None:
+        self._write_ends()
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     # -- for the service on this machine -------------------------------------------------------------------------
@@ -71,7 +80,9 @@ class Book:
         self._write(lambda: self._store.command_begun(kept, self._limits.audit))
 
     def ended(self, id: str, at: int, outcome: str, out: int, target: str = "") -> None:
-        self._write(lambda: self._store.command_ended(id, target, at, outcome[:200], out))
+        self._ends.append((id, target, at, outcome[:200], out))
+        if len(self._ends) == 1:
+            asyncio.get_running_loop().call_later(GATHERED, self._write_ends)
 
     def permit(self, who: Identity, target: str, method: str) -> None:
         """For the switchboard: raises Denied when the caller's rule does not cover this machine."""
@@ -105,6 +116,7 @@ class Book:
             Fewer than there are when they are long: ask again with the number of the last."""
             if not peer.identity.may("admin"):
                 account = peer.identity.account
+            await self._written_down()
             entries = await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))
             return _page(entries, self._limits.page_bytes)
 
@@ -142,6 +154,11 @@ class Book:
         asyncio.get_running_loop().call_later(ANSWERED, self._cut, account)
 
     # -- small things --------------------------------------------------------------------------------------------
+
+    def _write_ends(self) -> None:
+        ends, self._ends = self._ends, []
+        for end in ends:
+            self._write(partial(self._store.command_ended, *end))
 
     def _write(self, work: Callable[[], "asyncio.Future[None]"]) -> None:
         try:

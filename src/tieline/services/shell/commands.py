@@ -19,6 +19,9 @@ from tieline.services.shell.house import House
 from tieline.services.shell.running import Pipes, Running, refusal
 from tieline.store.shell import Begun
 
+TIDY_AFTER = 0.02
+"""Seconds after which it is tidied up after commands that have ended well, all at once: done one by one, it keeps a
+core busy on which their callers, or what they run next, could be running."""
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "TSTP", "ALRM", "WINCH"})
 
 
@@ -29,6 +32,7 @@ class Commands:
         self._house = house
         self._spawner = spawner
         self._running: dict[tuple[str, str], asyncio.Future[Running]] = {}
+        self._untidy: list[Running] = []
 
     def install(self, handlers: Handlers) -> None:
         @handlers.method("shell.run", scope="shell")
@@ -55,8 +59,7 @@ class Commands:
             finally:
                 self._running.pop(key).cancel()
                 if running is not None and running.complete:
-                    # Its caller waits for the end, which goes out first.
-                    asyncio.get_running_loop().call_soon(running.finish, self._house.patience)
+                    self._tidy_later(running)
                 elif running is not None:
                     running.finish(self._house.patience)
 
@@ -78,6 +81,18 @@ class Commands:
             number = signal_number(name)
             (await self._find(peer, id)).process.signal(number)
 
+    def tidy(self) -> None:
+        """What has ended is forgotten, and what it left behind is ended."""
+        untidy, self._untidy = self._untidy, []
+        for running in untidy:
+            running.finish(self._house.patience)
+
+    def _tidy_later(self, running: Running) -> None:
+        self._told(running)
+        self._untidy.append(running)
+        if len(self._untidy) == 1:
+            asyncio.get_running_loop().call_later(TIDY_AFTER, self.tidy)
+
     def _enter(self, key: tuple[str, str]) -> None:
         """Before anything waits: its other calls come right behind."""
         if not 8 <= len(key[1]) <= 64 or key in self._running:
@@ -97,6 +112,8 @@ class Commands:
         variables = self._house.environment(env)
         folder = self._house.folder(cwd, variables)
         path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
+        if self._untidy and not self._house.has_room(who):
+            self.tidy()
         mark = self._house.enter(who)
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
@@ -128,6 +145,10 @@ class Commands:
         return process, pipes
 
     def _gone(self, running: Running) -> None:
+        if not running.complete:
+            self._told(running)
+
+    def _told(self, running: Running) -> None:
         self._house.audit.ended(running.process.mark, int(time.time() * 1000), running.outcome, running.out)
 
     async def _find(self, peer: Peer, id: str) -> Running:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -14,7 +14,8 @@ from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
 from tieline.rpc.outgoing import Outlet, Pourable
 
-Result = TypeVar("Result")
+TOGETHER = 0.005
+"Seconds that the end of a command's errors waits for that of the command: nearly always both are told in one write."
 TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
 
@@ -100,12 +101,12 @@ class Running:
     async def output(self) -> AsyncIterator[Any]:
         """What it writes, then how it ended."""
         yield Output(self._pipes.output)
-        code = await _done(self.process.exited)
+        await self._until_exit()
         if self._bad_input is not None:
             raise self._bad_input
-        await _done(self._errors_done)
+        await self._errors_done
         self.complete = True
-        yield ended(code)
+        yield ended(self.process.exited.result())
 
     async def errors(self) -> AsyncIterator[Any]:
         """What it writes as errors. Raises NotFound when that is taken already, or goes the way of its output."""
@@ -118,6 +119,7 @@ class Running:
             self._pipes.errors.close()
             if not self._errors_done.done():
                 self._errors_done.set_result(None)
+        await self._until_exit(TOGETHER)
 
     def close_output(self) -> None:
         """Nobody reads what it writes; its end is still told."""
@@ -140,6 +142,20 @@ class Running:
             self._bad_input = error
             self.process.end()
 
+    async def _until_exit(self, most: float | None = None) -> None:
+        """Wait for its exit, so many seconds at most."""
+        if self.process.exited.done():
+            return
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self.process.on_exit(lambda: _settle(waiter))
+        late = None if most is None else loop.call_later(most, _settle, waiter)
+        try:
+            await waiter
+        finally:
+            if late is not None:
+                late.cancel()
+
     @property
     def outcome(self) -> str:
         """For the audit, when its process is gone."""
@@ -153,9 +169,9 @@ class Running:
         return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
 
 
-async def _done(future: "asyncio.Future[Result]") -> Result:
-    """Wait for what others wait for as well."""
-    return future.result() if future.done() else await asyncio.shield(future)
+def _settle(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def ended(code: int) -> Ended:
