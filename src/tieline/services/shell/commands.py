@@ -16,7 +16,7 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.peer import Peer
 from tieline.services.shell.house import House
-from tieline.services.shell.running import Pipes, Running, refusal
+from tieline.services.shell.running import TOGETHER, Pipes, Running, refusal
 from tieline.store.shell import Begun
 
 TIDY_AFTER = 0.02
@@ -54,8 +54,8 @@ class Commands:
             try:
                 running = await self._start(peer.identity, argv, input, cwd, env, errors)
                 self._running[key].set_result(running)
-                async for item in running.output():
-                    yield item
+                yield running.output
+                yield await running.end()
             finally:
                 self._running.pop(key).cancel()
                 if running is not None and running.complete:
@@ -67,8 +67,8 @@ class Commands:
         async def errors(id: str, peer: Peer) -> AsyncIterator[Any]:
             """What a command of the caller writes to its standard error. A command waits while nobody reads it."""
             running = await self._find(peer, id)
-            async for item in running.errors():
-                yield item
+            yield running.errors()
+            await running.exit(TOGETHER)
 
         @handlers.method("shell.unread", scope="shell")
         async def unread(id: str, peer: Peer) -> None:
@@ -99,6 +99,15 @@ class Commands:
             raise Conflict("a command's id is 8 to 64 random characters, and not in use")
         self._running[key] = asyncio.get_running_loop().create_future()
 
+    def _enter_house(self, who: Identity) -> str:
+        try:
+            return self._house.enter(who)
+        except Overloaded:
+            if not self._untidy:
+                raise
+        self.tidy()
+        return self._house.enter(who)
+
     async def _start(
         self,
         who: Identity,
@@ -112,19 +121,16 @@ class Commands:
         variables = self._house.environment(env)
         folder = self._house.folder(cwd, variables)
         path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
-        if self._untidy and not self._house.has_room(who):
-            self.tidy()
-        mark = self._house.enter(who)
+        mark = self._enter_house(who)
+        now = int(time.time() * 1000)
+        self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, now))
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
         except BaseException:
-            self._house.leave(mark)
+            self._house.did_not_start(mark)
             raise
         self._house.started(mark, process)
         running = Running(process, pipes, source)
-        self._house.audit.begun(
-            Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, int(time.time() * 1000))
-        )
         process.gone.add_done_callback(lambda _: self._gone(running))
         return running
 

@@ -1,0 +1,141 @@
+"""What commands did, told to the store: noted at once, where it outlives a killed server, then written many at a time.
+
+A note is one write to a file, and no disk is waited for, so it is made before the command starts: not even one that
+kills the server is missing from the audit. A commit costs more than `true`, so what was told in a moment shares one. Of
+two files one takes notes while what stands in the other is on its way to the store's disk.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from tieline.errors import TielineError
+from tieline.store.shell import Begun, ShellStore
+
+log = logging.getLogger("tieline.shell")
+GATHERED = 0.05
+"Seconds that what is noted waits for more, to be written together."
+Ended = tuple[str, str, int, str, int]
+"id, target, at, outcome, bytes of output"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Begun | Ended).decode
+
+
+class File:
+    """Notes, a line for each. A killed server leaves the last one whole or not at all, but a full disk may cut it."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def add(self, note: Begun | Ended) -> None:
+        try:
+            os.write(self._descriptor, _encode(note) + b"\n")
+        except OSError as error:
+            log.error("what a command did could not be noted: %s", error)
+
+    def read(self) -> list[Begun | Ended]:
+        notes: list[Begun | Ended] = []
+        for line in os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0).splitlines():
+            try:
+                notes.append(_decode(line))
+            except msgspec.MsgspecError as error:
+                log.error("a note of what a command did cannot be read: %s", error)
+        return notes
+
+    def clear(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class Notes:
+    """`keep`: entries of each machine that the store keeps. `folder` is for the files; None: nothing outlives us."""
+
+    def __init__(self, store: ShellStore, keep: int, folder: Path | None) -> None:
+        self._store = store
+        self._keep = keep
+        self._files = [] if folder is None else [File(folder / f"audit-{number}.notes") for number in (1, 2)]
+        self._due: list[Callable[[], asyncio.Future[None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[list[BaseException | None]] | None = None
+
+    async def start(self) -> None:
+        """Write what a killed server has left, and that what ran there had its end."""
+        for file in self._files:
+            self._due += map(self._work, file.read())
+        self.lost("")
+        await self.written()
+        for file in self._files:
+            file.clear()
+
+    def begun(self, begun: Begun) -> None:
+        self._note(begun)
+
+    def ended(self, ended: Ended) -> None:
+        self._note(ended)
+
+    def lost(self, target: str) -> None:
+        """What has not ended there, its end will not be told: the agent, or without a target the server, was killed."""
+        self._add(partial(self._store.commands_lost, int(time.time() * 1000), target))
+
+    async def written(self) -> None:
+        """Until all that was told is on the store's disk."""
+        while self._due or self._writing is not None:
+            self._write()
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
+
+    async def close(self) -> None:
+        await self.written()
+        for file in self._files:
+            file.close()
+        self._files = []
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _note(self, note: Begun | Ended) -> None:
+        if self._files:
+            self._files[0].add(note)
+        self._add(self._work(note))
+
+    def _work(self, note: Begun | Ended) -> Callable[[], "asyncio.Future[None]"]:
+        if isinstance(note, Begun):
+            return partial(self._store.command_begun, note, self._keep)
+        return partial(self._store.command_ended, *note)
+
+    def _add(self, work: Callable[[], "asyncio.Future[None]"]) -> None:
+        self._due.append(work)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHERED, self._write)
+
+    def _write(self) -> None:
+        """All that is due, unless some is being written: then what is due follows it."""
+        if self._writing is not None or not self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due, self._due = self._due, []
+        self._files.reverse()
+        try:
+            self._writing = asyncio.gather(*(work() for work in due), return_exceptions=True)
+        except TielineError as error:  # the store is closed already
+            log.error("the audit could not be written: %s", error)
+            return
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, done: "asyncio.Future[list[BaseException | None]]") -> None:
+        self._writing = None
+        for error in filter(None, done.result()):
+            log.error("the audit could not be written: %s", error)
+        if self._files:
+            self._files[1].clear()
+        if self._due:
+            self._write()
