@@ -21,6 +21,7 @@ from tieline.processes.ending import KILL, Endings, Steps
 from tieline.processes.exits import code_of, when_exited
 from tieline.processes.guard import Guard
 from tieline.processes.ledger import Ledger
+from tieline.processes.watch import Watch, watch
 
 FAREWELL = ((0.0, int(signal.SIGHUP)), (0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For everything, when the spawner closes: time enough for an editor to save what it has."
@@ -91,6 +92,8 @@ class Spawner:
     def __init__(self) -> None:
         self._ledger = Ledger()
         self._guard = Guard(self._ledger)
+        self.watch = watch()
+        "For the descriptors of what is started."
         self._processes: dict[str, Process] = {}  # by mark, until gone
         self._endings = Endings(self._first_processes, self._strays, self._forget)
 
@@ -137,7 +140,7 @@ class Spawner:
         self._ledger.started(slot, popen.pid, mark)
         process = self._processes[mark] = Process(self, mark, popen, slot)
         process.began = began
-        when_exited(popen, process.has_exited)
+        when_exited(popen, process.has_exited, self.watch)
         return process
 
     def end(self, process: Process, steps: Steps) -> None:
@@ -168,6 +171,8 @@ class Spawner:
         await self.end_all()
         await self._guard.close()
         self._ledger.close()
+        if isinstance(self.watch, Watch):
+            self.watch.close()
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -88,10 +88,11 @@ class Commands:
             running.finish(self._house.patience)
 
     def _tidy_later(self, running: Running) -> None:
-        self._told(running)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._told, running)  # its caller first
         self._untidy.append(running)
         if len(self._untidy) == 1:
-            asyncio.get_running_loop().call_later(TIDY_AFTER, self.tidy)
+            loop.call_later(TIDY_AFTER, self.tidy)
 
     def _enter(self, key: tuple[str, str]) -> None:
         """Before anything waits: its other calls come right behind."""
@@ -138,7 +139,7 @@ class Commands:
         self, mark: str, path: str, argv: list[str], env: dict[str, str], folder: str, errors: bool, has_input: bool
     ) -> tuple[Process, Pipes]:
         try:
-            pipes = Pipes.make(errors=errors, input=has_input)
+            pipes = Pipes.make(self._spawner.watch, errors=errors, input=has_input)
         except OSError as error:
             raise Overloaded(f"no command can be started now: {error.strerror}") from error
         try:

@@ -12,6 +12,7 @@ from tieline.errors import CallError, InternalError, NotFound
 from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
+from tieline.processes.watch import Watching
 from tieline.rpc.outgoing import Outlet, Pourable
 
 TOGETHER = 0.005
@@ -48,7 +49,7 @@ class Pipes(msgspec.Struct):
     input: Writer | None
 
     @classmethod
-    def make(cls, *, errors: bool, input: bool) -> "Pipes":
+    def make(cls, watch: Watching, *, errors: bool, input: bool) -> "Pipes":
         """Raises OSError when there are no descriptors left."""
         made: list[int] = []
         try:
@@ -66,8 +67,8 @@ class Pipes(msgspec.Struct):
         given, feeding, reading, output, reading_errors, err = made
         return cls(
             (given, output, err),
-            Reader(reading),
-            Reader(reading_errors) if errors else None,
+            Reader(reading, watch),
+            Reader(reading_errors, watch) if errors else None,
             Writer(feeding) if input else None,
         )
 

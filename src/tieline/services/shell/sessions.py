@@ -155,7 +155,7 @@ class Sessions:
                 recording.close()
             raise
         self._house.started(mark, process)
-        session = self._sessions[id] = Session(info, process, ends, self._ended, recording)
+        session = self._sessions[id] = Session(info, process, ends, self._ended, self._spawner.watch, recording)
         return session
 
     def _spawn(
