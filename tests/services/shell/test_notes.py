@@ -30,8 +30,15 @@ async def kept(store: SqliteStore) -> list[tuple[str, str]]:
 
 
 def sizes(folder: Path) -> list[int]:
-    """Bytes of notes in each file."""
-    return [len(file.read_bytes().partition(b"\0")[0]) for file in sorted(folder.glob("*.notes"))]
+    """Notes in each file."""
+    return [len(read(path)) for path in sorted(folder.glob("*.notes"))]
+
+
+def read(path: Path) -> list[object]:
+    file = File(path)
+    notes = list(file.read())
+    file.close()
+    return notes
 
 
 async def test_what_is_told_is_stored_in_order_and_then_not_noted_any_more(store: SqliteStore, tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ async def test_notes_of_what_comes_while_others_are_written_stay(store: SqliteSt
     writing = asyncio.ensure_future(notes.written())
     await asyncio.sleep(0)
     notes.begun(begun(2))
-    assert [note for path in tmp_path.glob("*.notes") for note in File(path).read() if note == begun(2)] == [begun(2)]
+    assert [note for path in tmp_path.glob("*.notes") for note in read(path) if note == begun(2)] == [begun(2)]
     await writing
     assert [id for id, _ in await kept(store)] == ["id-1", "id-2"]
     await notes.close()
@@ -107,8 +114,8 @@ async def test_a_note_that_was_cut_short_costs_only_itself(store: SqliteStore, t
     left = File(tmp_path / "audit-2.notes")
     left.add(begun(1))
     left.close()
-    cut = tmp_path / "audit-2.notes"
-    cut.write_bytes(cut.read_bytes().rstrip(b"\0") + b'{"id":"id-2","acc\n[1]\n\xff\xfe\n')
+    whole = (tmp_path / "audit-2.notes").read_bytes()[:-4]
+    (tmp_path / "audit-2.notes").write_bytes(whole + b"\0\0\0\1\xc1" + b"\0\0\0\3\x93\1\2" + whole[:-10])
     notes = Notes(store, KEEP, tmp_path)
     await notes.start()
     assert [id for id, _ in await kept(store)] == ["id-1"]

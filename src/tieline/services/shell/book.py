@@ -67,7 +67,9 @@ class Book:
         pass  # what is known here is what holds
 
     def begun(self, begun: Begun) -> None:
-        self._notes.begun(msgspec.structs.replace(begun, argv=_cut(begun.argv), folder=begun.folder[:FOLDER]))
+        if len(begun.folder) > FOLDER or sum(map(len, begun.argv)) + len(begun.argv) > COMMAND_LINE:
+            begun = msgspec.structs.replace(begun, argv=_cut(begun.argv), folder=begun.folder[:FOLDER])
+        self._notes.begun(begun)
 
     def ended(self, id: str, at: int, outcome: str, out: int, target: str = "") -> None:
         self._notes.ended((id, target, at, outcome[:200], out))

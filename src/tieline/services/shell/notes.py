@@ -9,15 +9,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from struct import Struct
 
 import msgspec
 
 from tieline.errors import TielineError
 from tieline.limits import MiB
 from tieline.store.shell import Begun, ShellStore
+from tieline.wire.messages import UNREADABLE
 
 log = logging.getLogger("tieline.shell")
 GATHERED = 0.05
@@ -26,33 +26,37 @@ LARGE = 1 * MiB
 "Bytes from which on a file of notes is made small again."
 Ended = tuple[str, str, int, str, int]
 "id, target, at, outcome, bytes of output"
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Begun | Ended).decode
+Lost = tuple[int, str]
+"at, target"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Begun | Ended).decode
+_size = Struct(">I")
+_LAST = _size.pack(0)
 
 
 class File:
-    """Notes, a line for each, up to the first NUL: what lies behind that is older. It does not become smaller, since to
-    write where the file has its blocks already takes a tenth of the time."""
+    """Notes, each behind its size, up to a size of 0: what lies behind that is older. It does not become smaller, since
+    to write where the file has its blocks already takes a tenth of the time."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._end = len(self._lines())
+        self._end = sum(_size.size + len(note) for note in self._notes())
 
     def add(self, note: Begun | Ended) -> None:
-        line = _encode(note) + b"\n"
+        payload = _encode(note)
         try:
-            os.pwrite(self._descriptor, line + b"\0", self._end)
+            os.pwrite(self._descriptor, _size.pack(len(payload)) + payload + _LAST, self._end)
         except OSError as error:
             log.error("what a command did could not be noted: %s", error)
         else:
-            self._end += len(line)
+            self._end += _size.size + len(payload)
 
     def read(self) -> list[Begun | Ended]:
         notes: list[Begun | Ended] = []
-        for line in self._lines().splitlines():
+        for payload in self._notes():
             try:
-                notes.append(_decode(line))
-            except msgspec.MsgspecError as error:
+                notes.append(_decode(payload))
+            except UNREADABLE as error:
                 log.error("a note of what a command did cannot be read: %s", error)
         return notes
 
@@ -60,14 +64,20 @@ class File:
         if self._end > LARGE:
             os.ftruncate(self._descriptor, 0)
         if self._end:
-            os.pwrite(self._descriptor, b"\0", 0)
+            os.pwrite(self._descriptor, _LAST, 0)
         self._end = 0
 
     def close(self) -> None:
         os.close(self._descriptor)
 
-    def _lines(self) -> bytes:
-        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0).partition(b"\0")[0]
+    def _notes(self) -> list[bytes]:
+        data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+        notes, start = [], 0
+        while len(data) - start >= _size.size and (length := _size.unpack_from(data, start)[0]):
+            start += _size.size
+            notes.append(data[start : start + length])
+            start += length
+        return notes
 
 
 class Notes:
@@ -77,28 +87,30 @@ class Notes:
         self._store = store
         self._keep = keep
         self._files = [] if folder is None else [File(folder / f"audit-{number}.notes") for number in (1, 2)]
-        self._due: list[Callable[[], asyncio.Future[None]]] = []
+        self._loop = asyncio.get_running_loop()
+        self._due: list[Begun | Ended | Lost] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[list[BaseException | None]] | None = None
 
     async def start(self) -> None:
         """Write what a killed server has left, and that what ran there had its end."""
         for file in self._files:
-            self._due += map(self._work, file.read())
+            self._due += file.read()
         self.lost("")
         await self.written()
         for file in self._files:
             file.clear()
 
     def begun(self, begun: Begun) -> None:
-        self._note(begun)
+        self._tell(begun)
 
     def ended(self, ended: Ended) -> None:
-        self._note(ended)
+        self._tell(ended)
 
     def lost(self, target: str) -> None:
         """What has not ended there, its end will not be told: the agent, or without a target the server, was killed."""
-        self._add(partial(self._store.commands_lost, int(time.time() * 1000), target))
+        self._due.append((int(time.time() * 1000), target))
+        self._arm()
 
     async def written(self) -> None:
         """Until all that was told is on the store's disk."""
@@ -115,20 +127,22 @@ class Notes:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _note(self, note: Begun | Ended) -> None:
+    def _tell(self, note: Begun | Ended) -> None:
+        """A command waits for this to start."""
         if self._files:
             self._files[0].add(note)
-        self._add(self._work(note))
-
-    def _work(self, note: Begun | Ended) -> Callable[[], "asyncio.Future[None]"]:
-        if isinstance(note, Begun):
-            return partial(self._store.command_begun, note, self._keep)
-        return partial(self._store.command_ended, *note)
-
-    def _add(self, work: Callable[[], "asyncio.Future[None]"]) -> None:
-        self._due.append(work)
+        self._due.append(note)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHERED, self._write)
+            self._loop.call_soon(self._arm)
+
+    def _arm(self) -> None:
+        if self._timer is None and self._due:
+            self._timer = self._loop.call_later(GATHERED, self._write)
+
+    def _store_one(self, told: "Begun | Ended | Lost") -> "asyncio.Future[None]":
+        if isinstance(told, Begun):
+            return self._store.command_begun(told, self._keep)
+        return self._store.commands_lost(*told) if len(told) == 2 else self._store.command_ended(*told)
 
     def _write(self) -> None:
         """All that is due, unless some is being written: then what is due follows it."""
@@ -140,7 +154,7 @@ class Notes:
         due, self._due = self._due, []
         self._files.reverse()
         try:
-            self._writing = asyncio.gather(*(work() for work in due), return_exceptions=True)
+            self._writing = asyncio.gather(*map(self._store_one, due), return_exceptions=True)
         except TielineError as error:  # the store is closed already
             log.error("the audit could not be written: %s", error)
             return
