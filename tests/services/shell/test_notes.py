@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,24 @@ async def test_notes_of_what_comes_while_others_are_written_stay(store: SqliteSt
     assert [note for path in tmp_path.glob("*.notes") for note in read(path) if note == begun(2)] == [begun(2)]
     await writing
     assert [id for id, _ in await kept(store)] == ["id-1", "id-2"]
+    await notes.close()
+
+
+async def test_who_waits_for_what_was_told_waits_for_nothing_else(store: SqliteStore, tmp_path: Path) -> None:
+    notes = Notes(store, 1_000_000, tmp_path)
+    await notes.start()
+
+    async def go_on() -> None:
+        for number in count():
+            notes.begun(begun(number))
+            await asyncio.sleep(0)
+
+    telling = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await notes.written()
+    telling.cancel()
+    assert ("id-0", "") in await kept(store)
     await notes.close()
 
 

@@ -113,14 +113,16 @@ class Notes:
         self._arm()
 
     async def written(self) -> None:
-        """Until all that was told is on the store's disk."""
-        while self._due or self._writing is not None:
-            self._write()
-            if self._writing is not None:
-                await asyncio.wait([self._writing])
+        """Until all that was told by now is on the store's disk."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])  # which begins with the rest at its end
+        self._write()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
 
     async def close(self) -> None:
-        await self.written()
+        while self._due or self._writing is not None:
+            await self.written()
         for file in self._files:
             file.close()
         self._files = []
