@@ -54,6 +54,18 @@ class Command:
             else:
                 yield item
 
+    async def rest(self) -> tuple[bytes, Ended]:
+        """All that it writes from now on, and how it ended."""
+        pieces = []
+        async for item in self._stdout:
+            if type(item) is Ended:
+                self._ended = item
+            else:
+                pieces.append(item)
+        if self._ended is None:
+            raise LinkClosed("the command's end was not told")
+        return b"".join(pieces), self._ended
+
     async def wait(self) -> Ended:
         """How it ended; whatever of its output was not read is thrown away."""
         async for _ in self.stdout():
@@ -112,6 +124,8 @@ async def start(
     if not merge:
         # In the same turn of the loop, so both calls leave in one write.
         stderr = await peer.start_stream(f"{prefix}shell.errors", timeout, Any, {"id": params["id"]})
+    if peer.link is not None:
+        peer.link.flush()  # now: what is still to be done here can be done while the server starts it
     return Command(peer, prefix, params["id"], stdout, stderr)
 
 
@@ -129,21 +143,28 @@ async def run(
     """Run a command to its end, and give all that it wrote. See `start`."""
     source = _once(input) if isinstance(input, bytes) else input
     command = await start(peer, argv, target=target, cwd=cwd, env=env, input=source, merge=merge, timeout=timeout)
-    async with command:
-        reading = None if command.stderr is None else asyncio.ensure_future(_all(command.stderr))
-        try:
-            stdout = b"".join([piece async for piece in command.stdout()])
-            ended = await command.wait()
-            stderr = b"" if reading is None else await reading
-        finally:
-            if reading is not None:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-        return Completed(ended.code, ended.signal, stdout, stderr)
+    reading = None if command.stderr is None else asyncio.create_task(_all(command.stderr))
+    try:
+        stdout, ended = await command.rest()
+        stderr = b"" if reading is None else reading.result() if reading.done() else await reading
+    except BaseException:
+        if reading is not None:
+            await _stop(reading)
+        await command.close()
+        raise
+    return Completed(ended.code, ended.signal, stdout, stderr)
 
 
 async def _all(stream: Incoming[Any]) -> bytes:
     return b"".join([piece async for piece in stream])
+
+
+async def _stop(task: "asyncio.Task[bytes]") -> None:
+    task.cancel()
+    if not task.done():
+        await asyncio.gather(task, return_exceptions=True)
+    elif not task.cancelled():
+        task.exception()  # looked at: of two errors of one command, the first is told
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -131,16 +131,26 @@ async def main():
         nothing = os.open(os.devnull, os.O_RDWR)
         spawner.start("a" * 16, "/bin/sh", ["sh", "-c", sys.argv[1], sys.argv[2]], dict(os.environ),
                       descriptors=(nothing, nothing, nothing))
+        first = spawner._guard.pid
+        if sys.argv[3:]:
+            os.kill(first, 9)
+        while sys.argv[3:] and spawner._guard.pid in (0, first):
+            await asyncio.sleep(0.01)
+        print("ready", flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
 """
 
 
-async def test_who_is_killed_takes_what_it_started_along() -> None:
+@pytest.mark.parametrize("more", [[], ["another warden"]])
+async def test_who_is_killed_takes_what_it_started_along(more: list[str]) -> None:
     word = f"word-{os.urandom(4).hex()}"
-    with subprocess.Popen([sys.executable, "-c", _VICTIM, family(word), word]) as victim:  # noqa: ASYNC220
+    line = [sys.executable, "-c", _VICTIM, family(word), word, *more]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as victim:  # noqa: ASYNC220
         try:
+            assert victim.stdout is not None
+            assert await asyncio.to_thread(victim.stdout.readline) == b"ready\n"
             await until(lambda: len(running(word)) >= 6)
         finally:
             victim.kill()

@@ -121,6 +121,20 @@ async def test_a_killed_server_leaves_nothing_running_and_the_caller_is_told(ser
     await until(lambda: not running(word))
 
 
+async def test_a_command_that_kills_the_server_is_in_the_audit(server: ServerProcess) -> None:
+    """It was written down before it started."""
+    for number in range(3):
+        async with tieline.connect(server.unix) as peer:
+            with pytest.raises(LinkClosed):
+                await commands.run(peer, ["sh", "-c", f"kill -9 $PPID; : {number}"])
+        await server.kill()
+        await server.start()
+        async with tieline.connect(server.unix) as peer:
+            entry = (await peer.call("audit.list"))[0]
+            assert entry["begun"]["argv"] == ["sh", "-c", f"kill -9 $PPID; : {number}"]
+            assert entry["outcome"] == "the server was killed"
+
+
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_cut_connection_ends_the_command_there(

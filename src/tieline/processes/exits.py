@@ -6,22 +6,25 @@ import subprocess
 import threading
 from collections.abc import Callable
 
+from tieline.processes.watch import Watching
+
 HELD = hasattr(os, "pidfd_open") and hasattr(os, "waitid")
 "Whether one can be told without giving the number free; elsewhere a thread waits, and it is free at once."
 
 
-def when_exited(popen: "subprocess.Popen[bytes]", tell: Callable[[], object]) -> None:
+def when_exited(popen: "subprocess.Popen[bytes]", tell: Callable[[], object], watch: Watching | None = None) -> None:
     """Call `tell()` once."""
     loop = asyncio.get_running_loop()
+    watching: Watching = watch if watch is not None else loop
     descriptor = _pidfd(popen.pid)
     if descriptor >= 0:
 
         def readable() -> None:
-            loop.remove_reader(descriptor)
+            watching.remove_reader(descriptor)
             os.close(descriptor)
             tell()
 
-        loop.add_reader(descriptor, readable)
+        watching.add_reader(descriptor, readable)
         return
 
     def wait() -> None:

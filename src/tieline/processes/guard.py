@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from tieline.errors import Unavailable
+from tieline.processes import family
+from tieline.processes.cgroup import Group
 from tieline.processes.exits import when_exited
 from tieline.processes.ledger import Ledger
 
@@ -27,6 +29,7 @@ class Guard:
         self._loop = asyncio.get_running_loop()
         self._ledger = ledger
         self._leash = -1
+        self._group: Group | None = None
         self._warden: subprocess.Popen[bytes] | None = None
         self._started = 0
         self._closing = False
@@ -53,10 +56,20 @@ class Guard:
         if not there:
             await self.close()
             raise Unavailable("commands cannot be run here: the process that would watch over them does not start")
+        if family.adopts():  # then all that this program starts is commands
+            self._group = Group.enter()
+            self._tell_warden()
 
     async def close(self) -> None:
         """Let go of the leash, and wait for the warden, which ends whatever stands in the ledger."""
         self._closing = True
+        group, self._group = self._group, None
+        if group is not None:
+            self._tell_warden()  # else it would kill us
+            try:
+                await asyncio.to_thread(group.close)
+            except OSError as error:
+                log.warning("the control group of the commands that ran here stays behind: %s", error)
         warden, self._warden = self._warden, None
         if self._leash >= 0:
             os.close(self._leash)
@@ -91,8 +104,19 @@ class Guard:
             os.close(old)
         self._warden = warden
         self._started += 1
+        if self._group is not None:
+            self._tell_warden()
         when_exited(warden, lambda: self._died(warden))
         return said
+
+    def _tell_warden(self) -> None:
+        """Which group it is to kill when we are killed, from outside of it; none, when there is none any more."""
+        try:
+            if self._group is not None:
+                self._group.put_out(self.pid)
+            os.write(self._leash, f"{self._group.path if self._group is not None else ''}\n".encode())
+        except OSError as error:
+            log.error("the warden of the commands that run here knows nothing of their control group: %s", error)
 
     def _died(self, warden: "subprocess.Popen[bytes]") -> None:
         warden.wait()

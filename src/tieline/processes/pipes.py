@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from tieline.errors import LinkError
 from tieline.limits import KiB, MiB
+from tieline.processes.watch import Watching
 
 PIECE = 128 * KiB
 "Read at once at most."
@@ -33,11 +34,12 @@ class Reader:
     `take(data)` gets a view of a buffer that is valid during the call; `room()` says how much it takes now.
     """
 
-    __slots__ = ("_busy", "_descriptor", "_loop", "_pause", "_room", "_take", "total")
+    __slots__ = ("_busy", "_descriptor", "_loop", "_pause", "_room", "_take", "_watch", "total")
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, watch: Watching | None = None) -> None:
         os.set_blocking(descriptor, False)
         self._loop = asyncio.get_running_loop()
+        self._watch: Watching = watch if watch is not None else self._loop
         self._descriptor = descriptor
         self._pause: asyncio.Future[bool] | None = None
         self._busy = False
@@ -50,12 +52,12 @@ class Reader:
             return False
         self._take, self._room = take, room
         self._pause = self._loop.create_future()
-        self._loop.add_reader(self._descriptor, self._readable)
+        self._watch.add_reader(self._descriptor, self._readable)
         try:
             more = await self._pause
         finally:
             if self._descriptor >= 0:
-                self._loop.remove_reader(self._descriptor)
+                self._watch.remove_reader(self._descriptor)
             self._pause = None
         if not more:
             self.close()
@@ -66,7 +68,7 @@ class Reader:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             if self._pause is not None:
-                self._loop.remove_reader(descriptor)
+                self._watch.remove_reader(descriptor)
                 self._settle(False)
             os.close(descriptor)
 

@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from tieline.processes import family
@@ -21,6 +21,7 @@ from tieline.processes.ending import KILL, Endings, Steps
 from tieline.processes.exits import code_of, when_exited
 from tieline.processes.guard import Guard
 from tieline.processes.ledger import Ledger
+from tieline.processes.watch import Watch, watch
 
 FAREWELL = ((0.0, int(signal.SIGHUP)), (0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For everything, when the spawner closes: time enough for an editor to save what it has."
@@ -29,12 +30,13 @@ FAREWELL = ((0.0, int(signal.SIGHUP)), (0.0, int(signal.SIGTERM)), (1.0, int(sig
 class Process:
     """A program that was started. Its futures never raise."""
 
-    __slots__ = ("_popen", "_spawner", "began", "exited", "gone", "mark", "pid", "slot")
+    __slots__ = ("_popen", "_spawner", "_told", "began", "exited", "gone", "mark", "pid", "slot")
 
     def __init__(self, spawner: "Spawner", mark: str, popen: "subprocess.Popen[bytes]", slot: int) -> None:
         loop = asyncio.get_running_loop()
         self._spawner = spawner
         self._popen = popen
+        self._told: list[Callable[[], object]] = []
         self.mark = mark
         self.pid = popen.pid
         self.slot = slot
@@ -65,9 +67,15 @@ class Process:
         """
         self._spawner.end(self, steps)
 
-    def has_exited(self) -> None:
+    def on_exit(self, tell: Callable[[], object]) -> None:
+        """Call `tell()` as it exits: a turn of the loop sooner than whoever awaits `exited`, if it still runs."""
+        self._told.append(tell)
+
+    def has_exited(self, code: int | None = None) -> None:
         if not self.exited.done():
-            self.exited.set_result(code_of(self._popen))
+            self.exited.set_result(code_of(self._popen) if code is None else code)
+            for tell in self._told:
+                tell()
 
     def reap(self) -> None:
         """It has exited, and its number may be another's from here on."""
@@ -84,6 +92,8 @@ class Spawner:
     def __init__(self) -> None:
         self._ledger = Ledger()
         self._guard = Guard(self._ledger)
+        self.watch = watch()
+        "For the descriptors of what is started."
         self._processes: dict[str, Process] = {}  # by mark, until gone
         self._endings = Endings(self._first_processes, self._strays, self._forget)
 
@@ -130,7 +140,7 @@ class Spawner:
         self._ledger.started(slot, popen.pid, mark)
         process = self._processes[mark] = Process(self, mark, popen, slot)
         process.began = began
-        when_exited(popen, process.has_exited)
+        when_exited(popen, process.has_exited, self.watch)
         return process
 
     def end(self, process: Process, steps: Steps) -> None:
@@ -161,6 +171,8 @@ class Spawner:
         await self.end_all()
         await self._guard.close()
         self._ledger.close()
+        if isinstance(self.watch, Watch):
+            self.watch.close()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -182,7 +194,7 @@ class Spawner:
             return
         self._ledger.leave(process.slot)
         if not process.exited.done():
-            process.exited.set_result(-9)  # the kernel holds it in spite of SIGKILL; nobody waits any longer
+            process.has_exited(-9)  # the kernel holds it in spite of SIGKILL; nobody waits any longer
         elif process.holds_number:
             process.reap()
         process.gone.set_result(None)

@@ -2,6 +2,7 @@
 
 Run as a script: descriptor 0 is a pipe whose other end only the server holds, descriptor 1 its ledger. When the pipe
 ends, however that came about, the commands in the ledger get SIGTERM, and a second later SIGKILL with all they started.
+If the last line that came through the pipe names the server's control group, whatever is left in that is killed then.
 Needs the standard library alone, so it starts in milliseconds, and sleeps until then.
 """
 
@@ -12,10 +13,11 @@ import time
 
 if __name__ == "__main__":  # a script knows its own folder only
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import cgroup  # type: ignore[import-not-found]
     import family  # type: ignore[import-not-found]
     import ledger  # type: ignore[import-not-found]
 else:
-    from tieline.processes import family, ledger
+    from tieline.processes import cgroup, family, ledger
 
 GRACE = 1.0
 "Seconds between SIGTERM and SIGKILL."
@@ -51,13 +53,20 @@ def _left(commands: list[tuple[int, str]]) -> list[int]:
 def main() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    os.write(2, b".")  # it is there; nothing more is said, so that nobody who reads our errors waits for us
+    try:
+        os.write(2, b".")  # it is there; nothing more is said, so that nobody who reads our errors waits for us
+    except OSError:
+        pass  # nobody waited for it, since it was started in place of another
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 2)
-    while os.read(0, 4096):
-        pass
+    told = b""
+    while said := os.read(0, 4096):
+        told += said
     if commands := ledger.read(1):
         end(commands, time.monotonic())
+    *lines, _ = told.split(b"\n")  # what is behind the last of them is not whole
+    if lines and lines[-1]:
+        cgroup.end(os.fsdecode(lines[-1]))
 
 
 if __name__ == "__main__":

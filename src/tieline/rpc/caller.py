@@ -155,7 +155,9 @@ class Caller:
         self, method: str, timeout: float | None, returns: Any, params: dict[str, Any]
     ) -> Incoming[Any]:
         """Make the call of a `Stream`."""
-        link = await self._linked(timeout, next(self._turns))
+        link, turn = self._link, next(self._turns)
+        if link is None or link.session.closing or self._line.places:
+            link = await self._linked(timeout, turn)
         try:
             channel = link.session.call(_encode((method, params, timeout)))
             link.flush_soon()

@@ -57,7 +57,9 @@ async def serving(
     async with AsyncExitStack() as stack:
         spawner = await stack.enter_async_context(Spawner())
         if runs:
-            Commands(house, spawner).install(handlers)
+            commands = Commands(house, spawner)
+            stack.callback(commands.tidy)
+            commands.install(handlers)
         if sessions:
             terminals = Sessions(house, spawner, recordings)
             stack.push_async_callback(terminals.close)

@@ -4,20 +4,19 @@ Commands of the server's own machine are entered directly, those of machines tha
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
-from tieline.errors import Denied, InvalidArgument, NotFound, TielineError
+from tieline.errors import Denied, InvalidArgument, NotFound
 from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
+from tieline.services.shell.notes import Notes
 from tieline.store.shell import Begun, CommandEntry, Count, Rule, ShellStore
 
-log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
 "Seconds. What narrowing waits before it ends what an account has open, its caller's own link maybe among it."
 COMMAND_LINE, FOLDER = 1000, 500
@@ -28,7 +27,7 @@ PAGE = 1000
 
 class Book:
     """`exists(account)`: whether there is one. `cut(account)` ends what it has open, so that it comes back under a new
-    rule."""
+    rule. `folder` is where notes are kept that outlive a killed server."""
 
     def __init__(
         self,
@@ -36,27 +35,28 @@ class Book:
         limits: Limits,
         exists: Callable[[str], Awaitable[bool]],
         cut: Callable[[str], object],
+        folder: Path | None = None,
     ) -> None:
         self._store = store
+        self._notes = Notes(store, limits.audit, folder)
         self._limits = limits
         self._exists = exists
         self._cut = cut
         self._callers: dict[str, set[str]] = {}  # by machine: which accounts have called its shell.* here
         self._rules: dict[str, Rule] = {}
-        self._writing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
         """Learn the rules, and close the entries of a server that was killed."""
         self._rules = await self._store.rules()
-        self._enter(self._store.commands_lost(_now()))
+        await self._notes.start()
 
     def lost(self, target: str) -> None:
         """A new program offers commands on this machine: what an earlier one did not see the end of, nobody will."""
-        self._write(lambda: self._store.commands_lost(_now(), target))
+        self._notes.lost(target)
 
     async def close(self) -> None:
-        """Wait for what is being written."""
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        """Wait for what is to be written."""
+        await self._notes.close()
 
     # -- for the service on this machine -------------------------------------------------------------------------
 
@@ -67,11 +67,12 @@ class Book:
         pass  # what is known here is what holds
 
     def begun(self, begun: Begun) -> None:
-        kept = msgspec.structs.replace(begun, argv=_cut(begun.argv), folder=begun.folder[:FOLDER])
-        self._write(lambda: self._store.command_begun(kept, self._limits.audit))
+        if len(begun.folder) > FOLDER or sum(map(len, begun.argv)) + len(begun.argv) > COMMAND_LINE:
+            begun = msgspec.structs.replace(begun, argv=_cut(begun.argv), folder=begun.folder[:FOLDER])
+        self._notes.begun(begun)
 
     def ended(self, id: str, at: int, outcome: str, out: int, target: str = "") -> None:
-        self._write(lambda: self._store.command_ended(id, target, at, outcome[:200], out))
+        self._notes.ended((id, target, at, outcome[:200], out))
 
     def permit(self, who: Identity, target: str, method: str) -> None:
         """For the switchboard: raises Denied when the caller's rule does not cover this machine."""
@@ -105,6 +106,7 @@ class Book:
             Fewer than there are when they are long: ask again with the number of the last."""
             if not peer.identity.may("admin"):
                 account = peer.identity.account
+            await self._notes.written()
             entries = await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))
             return _page(entries, self._limits.page_bytes)
 
@@ -140,23 +142,6 @@ class Book:
         self._rules[account] = rule
         await self._store.set_rule(account, rule)
         asyncio.get_running_loop().call_later(ANSWERED, self._cut, account)
-
-    # -- small things --------------------------------------------------------------------------------------------
-
-    def _write(self, work: Callable[[], "asyncio.Future[None]"]) -> None:
-        try:
-            self._enter(work())
-        except TielineError as error:  # the store is closed already
-            log.error("the audit could not be written: %s", error)
-
-    def _enter(self, writing: "asyncio.Future[None]") -> None:
-        self._writing.add(writing)
-        writing.add_done_callback(self._written)
-
-    def _written(self, writing: "asyncio.Future[None]") -> None:
-        self._writing.discard(writing)
-        if not writing.cancelled() and (error := writing.exception()) is not None:
-            log.error("the audit could not be written: %s", error)
 
 
 def _reported(entry: Begun, target: str) -> Begun:
@@ -200,7 +185,3 @@ def _rule(targets: list[str] | None, commands: list[str] | None) -> Rule:
         if len(names) > 100 or any(not 0 < len(name) <= 200 for name in names):
             raise InvalidArgument("a rule has up to 100 names of up to 200 characters")
     return Rule(None if targets is None else tuple(targets), None if commands is None else tuple(commands))
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -16,9 +16,12 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.peer import Peer
 from tieline.services.shell.house import House
-from tieline.services.shell.running import Pipes, Running, refusal
+from tieline.services.shell.running import TOGETHER, Pipes, Running, refusal
 from tieline.store.shell import Begun
 
+TIDY_AFTER = 0.02
+"""Seconds after which it is tidied up after commands that have ended well, all at once: done one by one, it keeps a
+core busy on which their callers, or what they run next, could be running."""
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP", "TSTP", "ALRM", "WINCH"})
 
 
@@ -29,6 +32,7 @@ class Commands:
         self._house = house
         self._spawner = spawner
         self._running: dict[tuple[str, str], asyncio.Future[Running]] = {}
+        self._untidy: list[Running] = []
 
     def install(self, handlers: Handlers) -> None:
         @handlers.method("shell.run", scope="shell")
@@ -50,13 +54,12 @@ class Commands:
             try:
                 running = await self._start(peer.identity, argv, input, cwd, env, errors)
                 self._running[key].set_result(running)
-                async for item in running.output():
-                    yield item
+                yield running.output
+                yield await running.end()
             finally:
                 self._running.pop(key).cancel()
                 if running is not None and running.complete:
-                    # Its caller waits for the end, which goes out first.
-                    asyncio.get_running_loop().call_soon(running.finish, self._house.patience)
+                    self._tidy_later(running)
                 elif running is not None:
                     running.finish(self._house.patience)
 
@@ -64,8 +67,8 @@ class Commands:
         async def errors(id: str, peer: Peer) -> AsyncIterator[Any]:
             """What a command of the caller writes to its standard error. A command waits while nobody reads it."""
             running = await self._find(peer, id)
-            async for item in running.errors():
-                yield item
+            yield running.errors()
+            await running.exit(TOGETHER)
 
         @handlers.method("shell.unread", scope="shell")
         async def unread(id: str, peer: Peer) -> None:
@@ -78,11 +81,33 @@ class Commands:
             number = signal_number(name)
             (await self._find(peer, id)).process.signal(number)
 
+    def tidy(self) -> None:
+        """What has ended is forgotten, and what it left behind is ended."""
+        untidy, self._untidy = self._untidy, []
+        for running in untidy:
+            running.finish(self._house.patience)
+
+    def _tidy_later(self, running: Running) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._told, running)  # its caller first
+        self._untidy.append(running)
+        if len(self._untidy) == 1:
+            loop.call_later(TIDY_AFTER, self.tidy)
+
     def _enter(self, key: tuple[str, str]) -> None:
         """Before anything waits: its other calls come right behind."""
         if not 8 <= len(key[1]) <= 64 or key in self._running:
             raise Conflict("a command's id is 8 to 64 random characters, and not in use")
         self._running[key] = asyncio.get_running_loop().create_future()
+
+    def _enter_house(self, who: Identity) -> str:
+        try:
+            return self._house.enter(who)
+        except Overloaded:
+            if not self._untidy:
+                raise
+        self.tidy()
+        return self._house.enter(who)
 
     async def _start(
         self,
@@ -97,17 +122,16 @@ class Commands:
         variables = self._house.environment(env)
         folder = self._house.folder(cwd, variables)
         path = await self._house.program(who, argv[0], folder, variables["PATH"], env)
-        mark = self._house.enter(who)
+        mark = self._enter_house(who)
+        now = int(time.time() * 1000)
+        self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, now))
         try:
             process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
         except BaseException:
-            self._house.leave(mark)
+            self._house.did_not_start(mark)
             raise
         self._house.started(mark, process)
         running = Running(process, pipes, source)
-        self._house.audit.begun(
-            Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, int(time.time() * 1000))
-        )
         process.gone.add_done_callback(lambda _: self._gone(running))
         return running
 
@@ -115,7 +139,7 @@ class Commands:
         self, mark: str, path: str, argv: list[str], env: dict[str, str], folder: str, errors: bool, has_input: bool
     ) -> tuple[Process, Pipes]:
         try:
-            pipes = Pipes.make(errors=errors, input=has_input)
+            pipes = Pipes.make(self._spawner.watch, errors=errors, input=has_input)
         except OSError as error:
             raise Overloaded(f"no command can be started now: {error.strerror}") from error
         try:
@@ -128,6 +152,10 @@ class Commands:
         return process, pipes
 
     def _gone(self, running: Running) -> None:
+        if not running.complete:
+            self._told(running)
+
+    def _told(self, running: Running) -> None:
         self._house.audit.ended(running.process.mark, int(time.time() * 1000), running.outcome, running.out)
 
     async def _find(self, peer: Peer, id: str) -> Running:

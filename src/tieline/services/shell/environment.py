@@ -56,11 +56,11 @@ def find(name: str, folder: str, path: str) -> str:
     """
     if "/" in name:
         file = os.path.join(folder, name)
+        if _is_program(file):
+            return file
         if not os.path.exists(file):
             raise NotFound(f"there is no {name} on that machine", {"command": name})
-        if not _is_program(file):
-            raise Denied(f"{name} is not a program that can be run there", {"command": name})
-        return file
+        raise Denied(f"{name} is not a program that can be run there", {"command": name})
     for place in path.split(os.pathsep):
         file = f"{place}/{name}"
         if place.startswith("/") and _is_program(file):

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import time
 from collections.abc import Mapping, Sequence
 
 from tieline.errors import Denied, InvalidArgument, LimitExceeded, NotFound, Overloaded
@@ -68,14 +69,20 @@ class House:
 
     def enter(self, who: Identity) -> str:
         """Room for one more, and its mark; `leave()` when all of it is gone. Raises Overloaded."""
-        theirs = sum(each.account == who.account for each, _ in self._here.values())
+        here = [each.account for each, process in self._here.values() if process is None or not process.gone.done()]
+        theirs = here.count(who.account)
         if theirs >= self.limits.commands_per_account:
             raise Overloaded(f"{who.account} has {theirs} commands running here; let some end first")
-        if len(self._here) >= self.limits.commands:
-            raise Overloaded(f"{len(self._here)} commands run on this machine; let some end first")
+        if len(here) >= self.limits.commands:
+            raise Overloaded(f"{len(here)} commands run on this machine; let some end first")
         mark = secrets.token_hex(8)
         self._here[mark] = who, None
         return mark
+
+    def did_not_start(self, mark: str) -> None:
+        """It was to run, and the audit was told so."""
+        self.audit.ended(mark, int(time.time() * 1000), "it could not be started", 0)
+        self.leave(mark)
 
     def started(self, mark: str, process: Process) -> None:
         """It runs; it leaves by itself when nothing of it is left."""

@@ -7,7 +7,7 @@ from tieline.store.shell import Begun, Rule
 
 
 class Audit(Protocol):
-    """Is told of every command. Returns at once: writing it down is on its way when the command starts."""
+    """Is told of every command, before it starts. Returns at once."""
 
     def begun(self, begun: Begun) -> None: ...
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -12,24 +12,32 @@ from tieline.errors import CallError, InternalError, NotFound
 from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
+from tieline.processes.watch import Watching
 from tieline.rpc.outgoing import Outlet, Pourable
 
-Result = TypeVar("Result")
+TOGETHER = 0.005
+"Seconds that the end of a command's errors waits for that of the command: nearly always both are told in one write."
 TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 "For what a command left behind that has ended and closed its outputs."
 
 
 class Output(Pourable):
-    """All that a program writes into one of its outputs, no faster than its reader takes it."""
+    """All that a program writes into one of its outputs, no faster than its reader takes it. `done()` is called once
+    nobody reads any more."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_done", "_reader")
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, done: Callable[[], object] | None = None) -> None:
         self._reader = reader
+        self._done = done
 
     async def pour(self, outlet: Outlet) -> None:
-        while await outlet.ready() and await self._reader.read(outlet.write, lambda: outlet.room):
-            pass
+        try:
+            while await outlet.ready() and await self._reader.read(outlet.write, lambda: outlet.room):
+                pass
+        finally:
+            if self._done is not None:
+                self._done()
 
 
 class Pipes(msgspec.Struct):
@@ -41,7 +49,7 @@ class Pipes(msgspec.Struct):
     input: Writer | None
 
     @classmethod
-    def make(cls, *, errors: bool, input: bool) -> "Pipes":
+    def make(cls, watch: Watching, *, errors: bool, input: bool) -> "Pipes":
         """Raises OSError when there are no descriptors left."""
         made: list[int] = []
         try:
@@ -59,8 +67,8 @@ class Pipes(msgspec.Struct):
         given, feeding, reading, output, reading_errors, err = made
         return cls(
             (given, output, err),
-            Reader(reading),
-            Reader(reading_errors) if errors else None,
+            Reader(reading, watch),
+            Reader(reading_errors, watch) if errors else None,
             Writer(feeding) if input else None,
         )
 
@@ -97,27 +105,40 @@ class Running:
         "It has ended by itself, and all of its output was taken."
         self._bad_input: BaseException | None = None
 
-    async def output(self) -> AsyncIterator[Any]:
-        """What it writes, then how it ended."""
-        yield Output(self._pipes.output)
-        code = await _done(self.process.exited)
+    @property
+    def output(self) -> Output:
+        """What it writes."""
+        return Output(self._pipes.output)
+
+    async def end(self) -> Ended:
+        """How it ended, once all that it wrote is taken."""
+        await self.exit()
         if self._bad_input is not None:
             raise self._bad_input
-        await _done(self._errors_done)
+        await self._errors_done
         self.complete = True
-        yield ended(code)
+        return ended(self.process.exited.result())
 
-    async def errors(self) -> AsyncIterator[Any]:
+    def errors(self) -> Output:
         """What it writes as errors. Raises NotFound when that is taken already, or goes the way of its output."""
         if self._pipes.errors is None or self._errors_taken:
             raise NotFound("the errors of this command come with its output, or are read by somebody already")
         self._errors_taken = True
+        return Output(self._pipes.errors, self._no_more_errors)
+
+    async def exit(self, most: float | None = None) -> None:
+        """Wait for its exit, so many seconds at most."""
+        if self.process.exited.done():
+            return
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self.process.on_exit(lambda: _settle(waiter))
+        late = None if most is None else loop.call_later(most, _settle, waiter)
         try:
-            yield Output(self._pipes.errors)
+            await waiter
         finally:
-            self._pipes.errors.close()
-            if not self._errors_done.done():
-                self._errors_done.set_result(None)
+            if late is not None:
+                late.cancel()
 
     def close_output(self) -> None:
         """Nobody reads what it writes; its end is still told."""
@@ -140,11 +161,15 @@ class Running:
             self._bad_input = error
             self.process.end()
 
+    def _no_more_errors(self) -> None:
+        assert self._pipes.errors is not None
+        self._pipes.errors.close()
+        _settle(self._errors_done)
+
     @property
     def outcome(self) -> str:
-        """For the audit, when its process is gone."""
-        code = self.process.exited.result()
-        how = f"exit {code}" if code >= 0 else signal_name(-code)
+        """For the audit, when it has exited."""
+        how = outcome(ended(self.process.exited.result()))
         return how if self.complete else f"given up: {how}"
 
     @property
@@ -153,14 +178,19 @@ class Running:
         return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
 
 
-async def _done(future: "asyncio.Future[Result]") -> Result:
-    """Wait for what others wait for as well."""
-    return future.result() if future.done() else await asyncio.shield(future)
+def _settle(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def ended(code: int) -> Ended:
     """From an exit code that is below zero for signals."""
     return Ended(code) if code >= 0 else Ended(128 - code, signal_name(-code))
+
+
+def outcome(how: Ended) -> str:
+    """The same in words, for the audit: `exit 0`, `SIGTERM`."""
+    return how.signal or f"exit {how.code}"
 
 
 def signal_name(number: int) -> str:

@@ -13,6 +13,7 @@ from tieline.processes.ring import Ring
 from tieline.processes.spawner import Process
 from tieline.processes.terminal import resize
 from tieline.processes.told import At, Ended, Left
+from tieline.processes.watch import Watching
 from tieline.services.shell.recording import Recording
 from tieline.services.shell.running import TIDY, ended
 from tieline.services.shell.viewer import Viewer
@@ -52,6 +53,7 @@ class Session:
         process: Process,
         ends: tuple[int, int],
         on_end: Callable[["Session"], None],
+        watch: Watching,
         recording: Recording | None = None,
     ) -> None:
         self._info = info
@@ -60,7 +62,7 @@ class Session:
         self._on_end = on_end
         self._recording = recording
         self._ring = Ring(RING)
-        self._reader = Reader(self._ours)
+        self._reader = Reader(self._ours, watch)
         self._writer = Writer(typing)
         self._is_open = True  # our end of the terminal
         self._viewers: list[Viewer] = []

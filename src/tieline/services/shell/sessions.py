@@ -20,7 +20,7 @@ from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.services.shell.house import House
 from tieline.services.shell.recording import Recording
-from tieline.services.shell.running import refusal
+from tieline.services.shell.running import outcome, refusal
 from tieline.services.shell.session import Session, SessionInfo
 from tieline.store.shell import Begun
 
@@ -146,15 +146,16 @@ class Sessions:
         mark = ""
         try:
             mark = self._house.enter(who)
+            self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "session", argv, folder, now))
             process, ends = self._spawn(mark, path, argv, variables, folder, (rows, columns))
         except BaseException:
-            self._house.leave(mark)
+            if mark:
+                self._house.did_not_start(mark)
             if recording is not None:
                 recording.close()
             raise
         self._house.started(mark, process)
-        self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "session", argv, folder, now))
-        session = self._sessions[id] = Session(info, process, ends, self._ended, recording)
+        session = self._sessions[id] = Session(info, process, ends, self._ended, self._spawner.watch, recording)
         return session
 
     def _spawn(
@@ -188,10 +189,9 @@ class Sessions:
             raise Unavailable(f"the session cannot be recorded: {error.strerror}") from error
 
     def _ended(self, session: Session) -> None:
-        how = session.ended
-        assert how is not None
-        outcome = how.signal or f"exit {how.code}"
-        self._house.audit.ended(session.process.mark, int(time.time() * 1000), outcome, session.out)
+        assert session.ended is not None
+        how = outcome(session.ended)
+        self._house.audit.ended(session.process.mark, int(time.time() * 1000), how, session.out)
         asyncio.get_running_loop().call_later(ENDED_FOR, self._sessions.pop, session.id, None)
 
     async def _sweep(self) -> None:
