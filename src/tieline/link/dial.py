@@ -19,8 +19,8 @@ from tieline.transports.address import Address
 from tieline.transports.dialling import connect_tcp, connect_unix
 from tieline.transports.sockets import STREAM, SocketOptions
 from tieline.transports.stream import Receiver, Stream
-from tieline.transports.tls import NATIVE, client_context, pin_of
-from tieline.transports.tls_stream import dial_tls
+from tieline.transports.tls import HANDSHAKE_TIMEOUT, NATIVE, client_context, pin_of
+from tieline.transports.tls_transport import dial_tls
 
 FIRST_PAUSE = 0.5
 "Seconds. The longest pause before the second redial; it doubles from there."
@@ -119,7 +119,7 @@ async def _hand_over(
             await loop.create_connection(lambda: stream, sock=sock)
             return stream
         check = _Check(stream, address, alpn)
-        await dial_tls(check, sock, context, address.host.partition("%")[0] or "localhost")
+        await dial_tls(check, sock, context, address.host.partition("%")[0] or "localhost", HANDSHAKE_TIMEOUT)
         check.raise_refusal()
         return stream
     except BaseException:

@@ -43,6 +43,16 @@ class _ThreadBuffer(threading.local):
 _shared = _ThreadBuffer()
 
 
+def read_buffer() -> memoryview:
+    """This thread's. Whoever reads into it has used what is there before anybody else reads."""
+    return _shared.view
+
+
+def gives_bytes(loop: object) -> bool:
+    """Whether its plain sockets are read into a buffer of the loop's own, so that one of ours would save nothing."""
+    return type(loop).__module__.startswith("uvloop")
+
+
 class Stream(asyncio.BufferedProtocol):
     """One connection. Give it to the loop as a protocol; it introduces itself to its receiver by `opened()`."""
 
@@ -131,7 +141,7 @@ class Stream(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=self._limits.send_buffer)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
-        if self._buffer is _shared.view and self.info.kind != "tls" and type(transport).__module__ == "uvloop.loop":
+        if self._buffer is _shared.view and self.info.kind != "tls" and gives_bytes(transport):
             transport.set_protocol(_HandedOver(self))
 
     def data_received(self, data: bytes) -> None:

@@ -1,0 +1,354 @@
+"""TLS between a plain transport of the loop and a protocol, by OpenSSL on memory: what comes is decrypted, and given on
+at the protocol's own pace; what goes is encrypted and handed down at once.
+
+Not the loops' own TLS: that of asyncio and that of uvloop both throw away what a peer sent last when the reader rests
+as the connection ends, buffer in two layers of which only one is counted, and take longer for a small message.
+"""
+
+import asyncio
+import enum
+import socket
+import ssl
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, cast
+
+from tieline.transports.stream import gives_bytes, read_buffer
+from tieline.transports.tls import SHUTDOWN_TIMEOUT
+
+_READ = 64 * 1024
+"Bytes given at once to a protocol without a buffer of its own."
+_CUT = "the connection was closed during the TLS handshake"
+
+
+async def accept_tls(
+    protocol: asyncio.BaseProtocol, sock: socket.socket, context: ssl.SSLContext, seconds: float
+) -> asyncio.Transport:
+    """The server's side of a handshake that may take so long. Raises OSError and closes the socket; so if cancelled."""
+    tls = TlsTransport(protocol, context)
+    await _shaken(tls, asyncio.get_running_loop().connect_accepted_socket(tls.wire, sock), seconds)
+    return tls
+
+
+async def dial_tls(
+    protocol: asyncio.BaseProtocol, sock: socket.socket, context: ssl.SSLContext, name: str, seconds: float
+) -> asyncio.Transport:
+    """The client's side; `name` is the server's, for its certificate."""
+    tls = TlsTransport(protocol, context, name)
+    await _shaken(tls, asyncio.get_running_loop().create_connection(tls.wire, sock=sock), seconds)
+    return tls
+
+
+async def _shaken(tls: "TlsTransport", connecting: Awaitable[object], seconds: float) -> None:
+    # Half connected nothing can be cancelled: uvloop would forget the socket. It is over in a turn or two.
+    connected = asyncio.ensure_future(connecting)
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(connected)
+            await tls.made
+    except BaseException:
+        tls.give_up()
+        raise
+
+
+class _State(enum.Enum):
+    SHAKING = enum.auto()
+    OPEN = enum.auto()
+    CLOSING = enum.auto()  # our goodbye is said; what still comes is thrown away until the peer's
+    CLOSED = enum.auto()
+
+
+_OPEN = _State.OPEN
+
+
+class TlsTransport(asyncio.Transport):
+    """`made` is done when the handshake is, or with its OSError. `name` is that of the server, to whoever dials one."""
+
+    def __init__(self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str | None = None) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, name is None, name)
+        self._feed, self._decrypt = self._incoming.write, self._tls.read
+        self._encrypt, self._take = self._tls.write, self._outgoing.read
+        self._state = _State.SHAKING
+        self._below: asyncio.Transport
+        self._known = False  # the protocol has been told of us
+        self._paused = False  # by the protocol
+        self._hung_up = False  # the peer has, while the protocol rests
+        self._error: Exception | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.made: asyncio.Future[None] = self._loop.create_future()
+        self.set_protocol(protocol)
+
+    # -- the protocol's side -------------------------------------------------------------------------------------
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = cast(asyncio.Protocol, protocol)
+        self._buffered = protocol if isinstance(protocol, asyncio.BufferedProtocol) else None
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        match name:
+            case "ssl_object":
+                return self._tls
+            case "sslcontext":
+                return self._tls.context
+            case "peercert":
+                return self._tls.getpeercert()
+            case "cipher":
+                return self._tls.cipher()
+        return self._below.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._state is _OPEN and data:
+            self._encrypt(data)
+            self._below.write(self._take())
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._below.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        return self._below.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._below.get_write_buffer_limits()
+
+    def is_reading(self) -> bool:
+        return not self._paused and self._state is _OPEN
+
+    def pause_reading(self) -> None:
+        if not self._paused and self._state is _OPEN:
+            self._paused = True
+            self._below.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._paused and self._state is _OPEN:
+            self._paused = False
+            self._loop.call_soon(self._go_on)
+
+    def is_closing(self) -> bool:
+        return self._state is not _OPEN
+
+    def close(self) -> None:
+        """Say goodbye, send what waits, and wait for the peer's goodbye, SHUTDOWN_TIMEOUT at most."""
+        if self._state is not _OPEN:
+            return
+        self._state = _State.CLOSING
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()  # says ours, and wants to read the peer's
+        self._flush()
+        self._timer = self._loop.call_later(SHUTDOWN_TIMEOUT, self._below.abort)
+        self._loop.call_soon(self._pass_over)
+        if not self._below.is_closing():
+            self._below.resume_reading()
+
+    def abort(self) -> None:
+        """Close now; what waits is lost."""
+        self._fail(None)
+
+    def give_up(self) -> None:
+        """Nobody waits for the handshake any more."""
+        self.made.cancel()
+        if hasattr(self, "_below"):
+            self.abort()
+        else:
+            self._state = _State.CLOSED
+
+    def __repr__(self) -> str:
+        return f"<TlsTransport {self._state.name.lower()}{' paused' if self._paused else ''}>"
+
+    # -- the side of the transport below -------------------------------------------------------------------------
+
+    def wire(self) -> asyncio.BaseProtocol:
+        """The protocol for it."""
+        return _Bytes(self) if gives_bytes(self._loop) else _Buffer(self)
+
+    def opened(self, below: asyncio.BaseTransport) -> None:
+        self._below = cast(asyncio.Transport, below)
+        if self._state is _State.SHAKING:
+            self._shake()
+        else:  # given up meanwhile
+            self._below.abort()
+
+    def received(self, data: bytes | memoryview) -> None:
+        self._feed(data)
+        if self._state is _OPEN:
+            self._deliver()
+        elif self._state is _State.SHAKING:
+            self._shake()
+        elif self._state is _State.CLOSING:
+            self._pass_over()
+
+    def finished(self) -> bool:
+        """The peer has hung up, whether it said goodbye or not. True keeps the transport below open."""
+        self._hung_up = self._state is _OPEN and self._rests()
+        return self._hung_up
+
+    def ended(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._state = _State.CLOSED
+        error = self._error or error
+        if self._known:
+            self._protocol.connection_lost(error)
+        elif not self.made.done():
+            self.made.set_exception(error or ConnectionResetError(_CUT))
+
+    def pause_writing(self) -> None:
+        if self._known:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._known:
+            self._protocol.resume_writing()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _shake(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+        except ssl.SSLError as error:
+            self._flush()  # the alert that says why
+            self._error, self._state = error, _State.CLOSED
+            self._below.close()
+        else:
+            if self.made.cancelled():  # in this very turn
+                self._fail(None)
+                return
+            self._state, self._known = _OPEN, True
+            self._flush()
+            self._protocol.connection_made(self)
+            self.made.set_result(None)
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """What has come, for as long as the protocol takes it."""
+        try:
+            while self._state is _OPEN and not self._paused and self._is_here() and self._give():
+                pass
+        except ssl.SSLError as error:
+            self._flush()
+            self._fail(error)
+        if self._hung_up and not self._rests():
+            self._below.close()
+
+    def _give(self) -> bool:
+        """The next of it. False when that is not whole yet."""
+        if self._buffered is not None:
+            return self._fill(self._buffered)
+        try:
+            data = self._decrypt(_READ)
+        except ssl.SSLWantReadError:
+            self._flush()  # it may have been a key update, which is answered
+            return False
+        if data:
+            self._protocol.data_received(data)
+        else:
+            self._said_goodbye()
+        return True
+
+    def _fill(self, protocol: asyncio.BufferedProtocol) -> bool:
+        """As many records as the protocol's buffer holds, together."""
+        buffer = cast(memoryview, protocol.get_buffer(-1))
+        done, size, incoming, goodbye, failed = 0, len(buffer), self._incoming, False, None
+        try:
+            while not goodbye:
+                got = cast(int, self._decrypt(size - done, buffer[done:] if done else buffer))
+                goodbye = not got
+                done += got
+                if done == size or not incoming.pending:
+                    break
+        except ssl.SSLWantReadError:
+            self._flush()
+        except ssl.SSLError as error:
+            failed = error
+        if done:
+            protocol.buffer_updated(done)
+        if failed is not None:
+            raise failed
+        if goodbye:
+            self._said_goodbye()
+        return done > 0
+
+    def _said_goodbye(self) -> None:
+        if self._state is _OPEN:
+            self._protocol.eof_received()
+            self.close()
+
+    def _go_on(self) -> None:
+        """The protocol has rested. What is here comes first, then what the kernel holds, then the end."""
+        self._deliver()
+        if not self._paused and self._state is _OPEN and not self._below.is_closing():
+            self._below.resume_reading()
+
+    def _is_here(self) -> bool:
+        return bool(self._incoming.pending or self._tls.pending())
+
+    def _rests(self) -> bool:
+        """Whether something is here that the protocol was not given because it rests."""
+        return self._paused and self._is_here()
+
+    def _pass_over(self) -> None:
+        """After our goodbye only the peer's matters."""
+        try:
+            while self._state is _State.CLOSING and self._decrypt(_READ):
+                pass
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError:
+            pass
+        self._below.close()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._below.write(self._take())
+
+    def _fail(self, error: Exception | None) -> None:
+        """The end, at once: the protocol hears of it by `connection_lost(error)`."""
+        if self._state is not _State.CLOSED:
+            self._error, self._state = error, _State.CLOSED
+            self._below.abort()
+
+
+_NAMES = {
+    "connection_made": "opened",
+    "data_received": "received",
+    "eof_received": "finished",
+    "connection_lost": "ended",
+    "pause_writing": "pause_writing",
+    "resume_writing": "resume_writing",
+}
+
+
+class _Bytes(asyncio.Protocol):
+    """For a loop that gives bytes."""
+
+    __slots__ = tuple(_NAMES)
+
+    def __init__(self, tls: TlsTransport) -> None:
+        for name, ours in _NAMES.items():
+            setattr(self, name, getattr(tls, ours))
+
+
+class _Buffer(asyncio.BufferedProtocol):
+    """For one that asks for a buffer."""
+
+    __slots__ = tuple(_NAMES)
+
+    def __init__(self, tls: TlsTransport) -> None:
+        for name, ours in _NAMES.items():
+            setattr(self, name, getattr(tls, ours))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return read_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(read_buffer()[:nbytes])  # type: ignore[attr-defined]
