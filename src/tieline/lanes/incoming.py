@@ -49,7 +49,7 @@ def receive_file(receiver: "Receiver", file: File) -> None:
         _refuse(receiver, file, error)
         return
     if (file.size or 0) >= _LONG:
-        staging.hash_beside()
+        staging.keep_beside()
     incoming = _Incoming(receiver, file, number, path, staging)
     try:
         incoming.run()
@@ -188,7 +188,12 @@ class _Incoming:
         if self._deaf:
             return
         before = self._staging.offset
-        if self._staging.mark(offset, digest):
+        try:
+            right = self._staging.mark(offset, digest)
+        except OSError as error:
+            self._fail(told(error, self._path))
+            return
+        if right:
             if self._asked:
                 self._lane.say(Verified(offset))
             return

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from tieline.errors import Conflict
 from tieline.limits import KiB, MiB
-from tieline.store.files.beside import Beside
+from tieline.store.files.beside import Beside, write_all
 from tieline.store.files.names import OURS, Parts, shown
 
 BLOCK = 4 * MiB
@@ -259,16 +259,17 @@ class Staging:
         return True
 
     def write(self, data: memoryview) -> None:
-        """The next bytes. They are looked at until the next `write` or `mark` returns."""
+        """The next bytes. They are looked at until the next `write` or `mark` returns, which may raise what the disk
+        says of these."""
         if self._beside is not None:
-            self._beside.update(self._hasher, data)
+            self._beside.keep(self._hasher, self.fd, data)
         else:
             self._hasher.update(data)
-        write_all(self.fd, data)
+            write_all(self.fd, data)
         self.offset += len(data)
 
-    def hash_beside(self) -> None:
-        """This is going to be long: hash it in another thread, if a core is free."""
+    def keep_beside(self) -> None:
+        """This is going to be long: hash and write it in another thread, if a core is free."""
         if self._beside is None:
             self._beside = Beside.take()
 
@@ -383,13 +384,6 @@ def _lock(descriptor: int, path: Parts) -> None:
         raise Conflict(f"{shown(path)}: another program is just bringing the same file here") from None
     except OSError:
         pass  # a file system without locks
-
-
-def write_all(descriptor: int, data: memoryview) -> None:
-    """All of it: a disk may take less at a time."""
-    done = os.write(descriptor, data)
-    while done < len(data):
-        done += os.write(descriptor, data[done:])
 
 
 def hash_range(hasher: blake3, descriptor: int, offset: int, size: int) -> None:
