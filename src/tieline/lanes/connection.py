@@ -42,7 +42,7 @@ _PILE = 1 * MiB
 
 
 class Lane:
-    """Over a connected socket, or TLS whose handshake is done; the lane closes it. Errors: LinkClosed, ProtocolError."""
+    """Over a connected socket, or TLS after its handshake; the lane closes it. Raises LinkClosed and ProtocolError."""
 
     def __init__(self, over: socket.socket | Sealed, limits: Limits = DEFAULT) -> None:
         self.tls = isinstance(over, Sealed)
@@ -202,24 +202,16 @@ class Lane:
         if done:
             view[:done] = self._inbox[:done]
             del self._inbox[:done]
-        read, deadline = self._carrier.read, 0.0
+        deadline = time.monotonic() + self._progress
         while done < size:
-            try:  # a TLS record is no longer than 16 KiB, so this goes round often
-                while done < size and (got := read(size - done, view[done:])):
-                    done += got
-                    self.bytes_in += got
-            except OSError:
-                pass  # `_receive` meets it again, or waits
-            if done < size:
-                deadline = deadline or time.monotonic() + self._progress
-                done += self._receive(view[done:], self._progress, deadline)
+            done += self._receive(view[done:], self._progress, deadline)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _receive(self, view: memoryview, allowed: float, deadline: float = 0.0) -> int:
         while True:
             try:
-                got = self._carrier.read(len(view), view)
+                got = self._carrier.read(view)
             except BlockingIOError:
                 deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
                 self._wait(self._poll, _SLICE)
@@ -248,7 +240,7 @@ class Lane:
     def _take_in(self) -> int:
         """What has come while we could not send."""
         try:
-            got = self._carrier.read(_INBOX, self._buffer)
+            got = self._carrier.read(self._buffer)
         except BlockingIOError:
             return 0
         except OSError as error:

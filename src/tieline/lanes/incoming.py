@@ -137,15 +137,18 @@ class _Incoming:
         receiver, lane, staging = self._receiver, self._lane, self._staging
         self._within_block(size)
         while size:
-            receiver.buffer, receiver.other = receiver.other, receiver.buffer
-            piece = receiver.buffer[: min(size, len(receiver.buffer))]
+            place = staging.place()
+            piece = (place or receiver.buffer)[:size]
             lane.read_into(piece)
             size -= len(piece)
             if self._deaf:
                 continue
             try:
                 self._make_room(staging.offset + len(piece))
-                staging.write(piece)
+                if place is None:
+                    staging.write(piece)
+                else:
+                    staging.beside(len(piece))
             except OSError as error:
                 self._fail(told(error, self._path))
                 continue

@@ -98,8 +98,6 @@ class Receiver:
         self.count = 0
         "Items so far."
         self.buffer = memoryview(bytearray(BATCH))
-        self.other = memoryview(bytearray(BATCH))
-        "The two take turns, so that one can be hashed while the other is filled."
         self._group: list[Parcel] = []
         self._numbers: list[int] = []
         self._bytes = 0

@@ -5,6 +5,7 @@ record, once to send it and twice to receive it, which costs a sixth of all ther
 end of the lane whether TLS said goodbye or not: what belongs together says so itself, by its lengths and its End.
 """
 
+import mmap
 import socket
 import ssl
 import time
@@ -14,8 +15,8 @@ from typing import Protocol, cast
 
 from tieline.limits import KiB
 
-_AT_ONCE = 128 * KiB
-"Bytes sealed and sent, or received, in one piece: far more than a record, and all of it still near the processor."
+_AT_ONCE = 256 * KiB
+"Bytes sealed and sent, or received, in one piece: many records, and all of it still near the processor."
 
 
 class Carrier(Protocol):
@@ -29,8 +30,8 @@ class Carrier(Protocol):
     def flush(self) -> None:
         """Send all that lies here."""
 
-    def read(self, size: int, view: memoryview) -> int:
-        """What is here into the view, `size` bytes at most; 0 at the end."""
+    def read(self, view: memoryview) -> int:
+        """What is here into the view, as much as it holds; 0 at the end."""
 
     def pending(self) -> bool:
         """Whether something was received and not read, so that the socket says nothing of it."""
@@ -47,8 +48,8 @@ class Plain:
     def flush(self) -> None:
         """Nothing lies here."""
 
-    def read(self, size: int, view: memoryview) -> int:
-        return self.sock.recv_into(view, size)
+    def read(self, view: memoryview) -> int:
+        return self.sock.recv_into(view)
 
     def pending(self) -> bool:
         return False
@@ -62,8 +63,10 @@ class Sealed:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server, server_hostname=name)
         self._unseal = cast(Callable[[int, memoryview], int], self.tls.read)
-        self._received = memoryview(bytearray(_AT_ONCE))
+        self._received = memoryview(mmap.mmap(-1, _AT_ONCE))  # takes room only as far as it is used
         self._unsent = memoryview(b"")
+        self._over = False
+        "The other side said goodbye."
 
     def handshake(self, seconds: float) -> None:
         """Within so many seconds, however slowly its bytes come. Raises OSError, of which ssl.SSLError is one."""
@@ -91,16 +94,11 @@ class Sealed:
                 self._unsent = memoryview(self._outgoing.read())
             self._unsent = self._unsent[self.sock.send(self._unsent) :]
 
-    def read(self, size: int, view: memoryview) -> int:
-        while True:
-            try:
-                return self._unseal(size, view)
-            except ssl.SSLWantReadError:
-                self._receive()
-                self._answer()
-            except ssl.SSLError:
-                self._answer()
-                raise
+    def read(self, view: memoryview) -> int:
+        while not (done := self._unsealed(view)):
+            if self._over or not self._receive():
+                return 0
+        return done
 
     def pending(self) -> bool:
         return bool(self.tls.pending() or self._incoming.pending)
@@ -116,6 +114,23 @@ class Sealed:
             self._answer()
             raise
         return True
+
+    def _unsealed(self, view: memoryview) -> int:
+        """What was received, record by record, as much as the view holds."""
+        unseal, done, size = self._unseal, 0, len(view)
+        try:
+            while done < size:
+                if not (got := unseal(size - done, view[done:])):
+                    self._over = True
+                    break
+                done += got
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self._answer()
+            if not done:  # else it is met again
+                raise
+        return done
 
     def _receive(self) -> int:
         got = self.sock.recv_into(self._received)
