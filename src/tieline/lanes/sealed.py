@@ -15,8 +15,10 @@ from typing import Protocol, cast
 
 from tieline.limits import KiB
 
-_AT_ONCE = 256 * KiB
-"Bytes sealed and sent, or received, in one piece: many records, and all of it still near the processor."
+_SEALED = 128 * KiB
+"Bytes sealed and sent in one piece: many records, and all of it still near the processor."
+_RECEIVED = 256 * KiB
+"Bytes received in one piece. Both are memory that each lane holds, two to three times over."
 
 
 class Carrier(Protocol):
@@ -63,7 +65,7 @@ class Sealed:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server, server_hostname=name)
         self._unseal = cast(Callable[[int, memoryview], int], self.tls.read)
-        self._received = memoryview(mmap.mmap(-1, _AT_ONCE))  # takes room only as far as it is used
+        self._received = memoryview(mmap.mmap(-1, _RECEIVED))  # takes room only as far as it is used
         self._unsent = memoryview(b"")
         self._over = False
         "The other side said goodbye."
@@ -83,7 +85,7 @@ class Sealed:
 
     def send(self, data: memoryview) -> int:
         self.flush()
-        size = self.tls.write(data[:_AT_ONCE])
+        size = self.tls.write(data[:_SEALED])
         with suppress(BlockingIOError):
             self.flush()
         return size
