@@ -113,9 +113,9 @@ class Publisher:
         try:
             with ExitStack() as opened:
                 folder = opened.enter_context(self._tree.folder(path, make=True))
-                names = [(parcels[at].arrived.name, parcels[at].path[-1]) for at in run]
-                seen = {parcels[at].path[-1]: parcels[at].expected for at in run}
-                expected = {name: facts for name, facts in seen.items() if facts is not None}
+                these = [parcels[at] for at in run]
+                names = [(parcel.arrived.name, parcel.path[-1]) for parcel in these]
+                expected = {parcel.path[-1]: parcel.expected for parcel in these if parcel.expected is not None}
                 placed = folder.place_all(self._area.fd, names, replace=parcels[run[0]].replace, expected=expected)
                 if later is not None:
                     later.push(opened.pop_all())
