@@ -4,8 +4,6 @@ What is sent is a `Source`: a file of the disk, a pipe, a file that is itself st
 agreeing where to begin, marks, answers, going back, and the word at the end.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
@@ -48,13 +46,17 @@ class NotGivenError(Exception):
         self.code = code
 
 
-@contextmanager
-def reading() -> Iterator[None]:
+class _Reading:
     """Around reading a file that is to be sent: what the disk refuses is about this file alone."""
-    try:
-        yield
-    except OSError as error:
-        raise NotGivenError(UNREADABLE, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise NotGivenError(UNREADABLE, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+READING = _Reading()
 
 
 class Standing:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tieline.lanes.blocks import NotGivenError, Standing, reading
+from tieline.lanes.blocks import READING, NotGivenError, Standing
 from tieline.store.files.names import shown
 from tieline.store.files.staging import Staging, StagingArea
 from tieline.wire.lane import BLOCK, HEADER, WINDOW, Alive, Kind
@@ -71,7 +71,7 @@ class Growing:
         """Nothing is open."""
 
     def _read(self, sender: "Sender", view: memoryview) -> int | None:
-        with sender.lane.resting(), reading():
+        with sender.lane.resting(), READING:
             return self.read(view, self.standing.offset)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from tieline.lanes.blocks import NotGivenError, Standing, reading
+from tieline.lanes.blocks import READING, NotGivenError, Standing
 from tieline.lanes.connection import Lane
 from tieline.store.files.facts import changed_at
 from tieline.store.files.staging import hash_range, hash_zeros
@@ -91,7 +91,7 @@ class OneFile:
                 got = os.preadv(fd, [piece], begin)
             except OSError:
                 _zeros(lane, piece, end - begin)  # the frame was announced; what it is about is not finished
-                with reading():
+                with READING:
                     raise
             if got < len(piece):
                 piece[got:] = bytes(len(piece) - got)  # it became shorter: the end will say so
@@ -102,7 +102,7 @@ class OneFile:
     def _straight(self, lane: Lane, begin: int, end: int) -> None:
         """On a plain socket the kernel takes the bytes from the file. They are read besides, to be hashed: should the
         file change between the two, the digest is wrong, and the other side asks again."""
-        with reading():
+        with READING:
             hash_range(self.standing.hasher, self._fd, begin, end - begin)
         lane.send(HEADER.pack(end - begin, Kind.DATA))
         lane.send_file(self._fd, begin, end - begin)
@@ -121,7 +121,7 @@ class OneFile:
             if data > at:
                 yield at, data, False
             if data < end:
-                with reading():
+                with READING:
                     hole = min(end, os.lseek(self._fd, data, os.SEEK_HOLE))
                 yield data, hole, True
                 data = hole

@@ -13,7 +13,7 @@ from typing import Protocol
 from blake3 import blake3
 
 from tieline.errors import CallError, ProtocolError
-from tieline.lanes.blocks import NotGivenError, reading, send_blocks
+from tieline.lanes.blocks import READING, NotGivenError, send_blocks
 from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Growing
 from tieline.lanes.one_file import OneFile
@@ -223,7 +223,7 @@ class Sender:
         filling.send()
 
     def _is_there(self, number: int, folder: Parts, name: str, status: os.stat_result) -> bool:
-        if not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
+        if not self._known or not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
             return False
         self._same += 1
         self._same_bytes += status.st_size
@@ -250,7 +250,7 @@ class _Filling:
             self.send()
         path = (*self._folder, name) if name else self._folder
         try:
-            with reading():
+            with READING:
                 read = self._read(descriptor, status)
         except NotGivenError as error:
             self._sender.left(self._root, path, str(error), error.code)
