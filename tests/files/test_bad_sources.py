@@ -100,3 +100,34 @@ async def test_two_of_a_name_by_case_may_come_here_and_not_go_there(house: House
         await peer.files.put([back / "README", back / "readme"], "/lab/")
     with pytest.raises(tieline.Conflict, match="two of these would both be"):
         await peer.files.get(["/a/README", "/a/README"], back)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+async def test_a_long_file_that_a_full_disk_does_not_take_is_named_and_the_next_arrives(
+    house: House, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    """It is written beside, so what the disk says comes later than what it is about."""
+    peer = await house.login(stack, "ada", house.tls)
+    folder = house.folder / "d" if direction == "up" else house.files / "d"
+    folder.mkdir(parents=True)
+    (folder / "a-long").write_bytes(bytes(48 << 20))
+    (folder / "b").write_bytes(b"b" * 300_000)
+    written, full, write = 0, False, os.write
+
+    def filling(descriptor: int, data: memoryview) -> int:
+        nonlocal written, full
+        written += len(data)
+        if written > 20 << 20 and not full:
+            full = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", filling)
+    done = await (
+        peer.files.put(folder, "/x", inside=False) if direction == "up" else peer.files.get("/d", house.folder / "x")
+    )
+    monkeypatch.undo()
+    arrived = house.files / "x" if direction == "up" else house.folder / "x"
+    assert [path.name for path in arrived.iterdir() if path.is_file()] == ["b"]
+    assert [failure.path.rpartition("/")[2] for failure in done.failed] == ["a-long"]
+    assert "full" in done.failed[0].reason

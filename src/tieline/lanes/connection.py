@@ -11,11 +11,12 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, cast
+from typing import NoReturn
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
+from tieline.lanes.sealed import Carrier, Plain, Sealed
 from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
 from tieline.wire.lane import (
@@ -41,11 +42,12 @@ _PILE = 1 * MiB
 
 
 class Lane:
-    """`sock` is connected, in TLS after its handshake; the lane closes it. Errors are LinkClosed and ProtocolError."""
+    """Over a connected socket, or TLS after its handshake; the lane closes it. Raises LinkClosed and ProtocolError."""
 
-    def __init__(self, sock: socket.socket, limits: Limits = DEFAULT) -> None:
-        self.sock = sock
-        self.tls = isinstance(sock, ssl.SSLSocket)
+    def __init__(self, over: socket.socket | Sealed, limits: Limits = DEFAULT) -> None:
+        self.tls = isinstance(over, Sealed)
+        self.sock = over.sock if isinstance(over, Sealed) else over
+        self._carrier: Carrier = over if isinstance(over, Sealed) else Plain(over)
         self.bytes_in = 0
         self.bytes_out = 0
         self._limits = limits
@@ -55,16 +57,11 @@ class Lane:
         self._buffer = memoryview(bytearray(_INBOX))
         self._inbox = bytearray()
         "What has come and was not asked for yet."
-        self._read = self._reader()
         self._stopped: TielineError | None = None
         self._turns: Turns | None = None
-        sock.setblocking(False)
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-        self._poll_both = select.poll()
-        self._poll_both.register(sock, select.POLLIN | select.POLLOUT)
-        self._poll_out = select.poll()
-        self._poll_out.register(sock, select.POLLOUT)
+        self._poll = _poll(self.sock, select.POLLIN)
+        self._poll_both = _poll(self.sock, select.POLLIN | select.POLLOUT)
+        self._poll_out = _poll(self.sock, select.POLLOUT)
 
     # -- from any thread -----------------------------------------------------------------------------------------
 
@@ -73,8 +70,7 @@ class Lane:
         if self._stopped is None:
             self._stopped = error
         try:
-            # Not SSLSocket.shutdown, which would also take TLS off a socket that another thread is using.
-            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
 
@@ -113,18 +109,19 @@ class Lane:
         """Send all of it, taking in meanwhile what comes when it has to wait."""
         if self._turns is not None:
             self._turns.pass_on()
-        view = memoryview(data)
-        deadline = 0.0  # one for all of it: who reads a byte now and then holds nobody up
-        while view:
+        view, deadline = memoryview(data), 0.0  # one for all of it: who reads a byte now and then holds nobody up
+        while True:
             try:
-                sent = self.sock.send(view)
-            except (BlockingIOError, ssl.SSLWantWriteError):
+                while view:
+                    sent = self._carrier.send(view)
+                    self.bytes_out += sent
+                    view = view[sent:]
+                self._carrier.flush()
+                return
+            except BlockingIOError:
                 deadline = self._wait_to_send(deadline)
             except OSError as error:
                 self._lost(error)
-            else:
-                self.bytes_out += sent
-                view = view[sent:]
 
     def send_file(self, descriptor: int, offset: int, size: int) -> None:
         """Bytes of a file, from the kernel straight to a plain socket. A file that has become shorter is LinkClosed."""
@@ -148,11 +145,9 @@ class Lane:
 
     def readable(self) -> bool:
         """Whether something has come. Never waits."""
-        if self._inbox:
-            return True
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
-        return bool(self._poll.poll(0))
+        if not self._inbox and (self._carrier.pending() or self._poll.poll(0)):
+            self._take_in()  # what TLS says among its own is nothing for us
+        return bool(self._inbox)
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
@@ -207,32 +202,17 @@ class Lane:
         if done:
             view[:done] = self._inbox[:done]
             del self._inbox[:done]
-        read, deadline = self._read, 0.0
+        deadline = time.monotonic() + self._progress
         while done < size:
-            try:  # a TLS record is no longer than 16 KiB, so this goes round often
-                while done < size and (got := read(size - done, view[done:])):
-                    done += got
-                    self.bytes_in += got
-            except OSError:
-                pass  # `_receive` meets it again, or waits
-            if done < size:
-                deadline = deadline or time.monotonic() + self._progress
-                done += self._receive(view[done:], self._progress, deadline)
+            done += self._receive(view[done:], self._progress, deadline)
 
     # -- inside --------------------------------------------------------------------------------------------------
-
-    def _reader(self) -> Callable[[int, memoryview], int]:
-        """Reads what is there into a view, at most so many bytes."""
-        sock = self.sock
-        if isinstance(sock, ssl.SSLSocket):
-            return cast(Callable[[int, memoryview], int], sock.read)  # one Python frame less than recv_into
-        return lambda size, view: sock.recv_into(view, size)
 
     def _receive(self, view: memoryview, allowed: float, deadline: float = 0.0) -> int:
         while True:
             try:
-                got = self.sock.recv_into(view)
-            except (BlockingIOError, ssl.SSLWantReadError):
+                got = self._carrier.read(view)
+            except BlockingIOError:
                 deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
                 self._wait(self._poll, _SLICE)
             except OSError as error:
@@ -260,8 +240,8 @@ class Lane:
     def _take_in(self) -> int:
         """What has come while we could not send."""
         try:
-            got = self.sock.recv_into(self._buffer)
-        except (BlockingIOError, ssl.SSLWantReadError):
+            got = self._carrier.read(self._buffer)
+        except BlockingIOError:
             return 0
         except OSError as error:
             self._lost(error)
@@ -294,11 +274,11 @@ class Lane:
     def linger(self, seconds: float) -> None:
         """We have said our last word: pass over what still comes, until the other side hangs up or so long."""
         self._stopped = None
-        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+        self.sock.shutdown(socket.SHUT_WR)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and self._poll.poll(left * 1000):
             try:
-                if not socket.socket.recv(self.sock, _INBOX):
+                if not self.sock.recv(_INBOX):
                     return
             except BlockingIOError:
                 continue
@@ -308,3 +288,9 @@ class Lane:
 
     def __repr__(self) -> str:
         return f"<Lane {'tls' if self.tls else 'plain'} {self.bytes_in} in {self.bytes_out} out>"
+
+
+def _poll(sock: socket.socket, events: int) -> "select.poll":
+    poll = select.poll()
+    poll.register(sock, events)
+    return poll

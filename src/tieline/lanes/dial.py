@@ -2,10 +2,11 @@
 
 import hmac
 import socket
-import ssl
+import time
 
 from tieline.errors import DialFailed, PinMismatch, ProtocolError
 from tieline.lanes.connection import Lane
+from tieline.lanes.sealed import Sealed
 from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import why
 from tieline.transports.address import Address
@@ -16,12 +17,13 @@ from tieline.wire.lane import ALPN, PREFACE, Open, Opened, message_frame
 
 def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:
     """An open lane to the server that gave the token. Raises DialFailed, PinMismatch, and what the server says."""
+    until = time.monotonic() + limits.opening
     try:
         sock = _connect(address, limits.opening)
     except (OSError, UnicodeError, OverflowError) as error:
         raise DialFailed(address.where, why(error, address)) from error
     try:
-        lane = Lane(sock, limits)
+        lane = Lane(_secured(sock, address, until - time.monotonic()) if address.tls else sock, limits)
         lane.send(PREFACE + message_frame(Open(token)))
         if not isinstance(lane.message(limits.opening), Opened):
             raise ProtocolError("the lane was not opened, and nothing said why")
@@ -32,7 +34,6 @@ def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:
 
 
 def _connect(address: Address, seconds: float) -> socket.socket:
-    context = client_context(address.pin, (ALPN,)) if address.tls else None
     if address.scheme == "unix":
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -45,26 +46,23 @@ def _connect(address: Address, seconds: float) -> socket.socket:
     sock = socket.create_connection((address.host or "localhost", address.port), seconds)
     try:
         STREAM.apply(sock)
-        return _secured(sock, context, address) if context is not None else sock
     except BaseException:
         sock.close()
         raise
+    return sock
 
 
-def _secured(sock: socket.socket, context: ssl.SSLContext, address: Address) -> ssl.SSLSocket:
-    secured = context.wrap_socket(sock, server_hostname=address.host.partition("%")[0] or "localhost")
-    try:
-        _check(secured, address)
-    except BaseException:
-        secured.close()
-        raise
-    return secured
-
-
-def _check(secured: ssl.SSLSocket, address: Address) -> None:
+def _secured(sock: socket.socket, address: Address, seconds: float) -> Sealed:
     """Nothing is sent before it is known who answered."""
-    got = pin_of(secured.getpeercert(True) or b"")
+    try:
+        context = client_context(address.pin, (ALPN,))
+        secured = Sealed(sock, context, server=False, name=address.host.partition("%")[0] or "localhost")
+        secured.handshake(seconds)
+    except (OSError, ValueError) as error:
+        raise DialFailed(address.where, why(error, address)) from error
+    got = pin_of(secured.tls.getpeercert(True) or b"")
     if address.pin and not hmac.compare_digest(got, address.pin):
         raise PinMismatch(address.where, address.pin, got)
-    if secured.selected_alpn_protocol() != ALPN:
+    if secured.tls.selected_alpn_protocol() != ALPN:
         raise DialFailed(address.where, "that server has no lanes for files: is it an older Tieline?")
+    return secured

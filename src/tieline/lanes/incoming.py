@@ -49,7 +49,7 @@ def receive_file(receiver: "Receiver", file: File) -> None:
         _refuse(receiver, file, error)
         return
     if (file.size or 0) >= _LONG:
-        staging.hash_beside()
+        staging.keep_beside()
     incoming = _Incoming(receiver, file, number, path, staging)
     try:
         incoming.run()
@@ -137,15 +137,18 @@ class _Incoming:
         receiver, lane, staging = self._receiver, self._lane, self._staging
         self._within_block(size)
         while size:
-            receiver.buffer, receiver.other = receiver.other, receiver.buffer
-            piece = receiver.buffer[: min(size, len(receiver.buffer))]
+            place = staging.place()
+            piece = (place or receiver.buffer)[:size]
             lane.read_into(piece)
             size -= len(piece)
             if self._deaf:
                 continue
             try:
                 self._make_room(staging.offset + len(piece))
-                staging.write(piece)
+                if place is None:
+                    staging.write(piece)
+                else:
+                    staging.beside(len(piece))
             except OSError as error:
                 self._fail(told(error, self._path))
                 continue
@@ -188,7 +191,12 @@ class _Incoming:
         if self._deaf:
             return
         before = self._staging.offset
-        if self._staging.mark(offset, digest):
+        try:
+            right = self._staging.mark(offset, digest)
+        except OSError as error:
+            self._fail(told(error, self._path))
+            return
+        if right:
             if self._asked:
                 self._lane.say(Verified(offset))
             return

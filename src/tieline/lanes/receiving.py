@@ -1,7 +1,8 @@
 """The keeping side of a lane: what comes is checked, staged, published in groups, and only then acknowledged.
 
 Plain blocking code for the lane's thread. A group ends when nothing more has come, or when it is large enough: so a
-single file is acknowledged at once, and thousands share the steps that cost.
+single file is acknowledged at once, and thousands share the steps that cost. While one group becomes known to the
+catalogue, the next arrives.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.incoming import receive_file
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.store.files.names import Parts, link_target
-from tieline.store.files.publish import Parcel, Publisher
+from tieline.store.files.publish import Parcel, Published, Publisher
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.trouble import told
 from tieline.wire.lane import (
@@ -98,19 +99,17 @@ class Receiver:
         self.count = 0
         "Items so far."
         self.buffer = memoryview(bytearray(BATCH))
-        self.other = memoryview(bytearray(BATCH))
-        "The two take turns, so that one can be hashed while the other is filled."
-        self._group: list[Parcel] = []
-        self._numbers: list[int] = []
+        self._group: list[tuple[int, Parcel]] = []
         self._bytes = 0
         self._failures: list[Failure] = []
         self._said = 0
-        self._folder: tuple[int, list[str], Parts | CallError] | None = None
+        self._publishing: _Group | None = None
 
     def run(self) -> End:
         while True:
             if (self._said < self.count or self._failures) and not self.lane.readable():
                 self.commit()
+                self.answer()
             message = self.lane.message()
             match message:
                 case Batch():
@@ -125,6 +124,7 @@ class Receiver:
                     self.hearer.left(message.root, tuple(message.path), message.message)
                 case End():
                     self.commit()
+                    self.answer()
                     self.lane.say(AllKept())
                     return message
                 case _:
@@ -143,8 +143,7 @@ class Receiver:
 
     def add(self, number: int, parcel: Parcel) -> None:
         """One more that has arrived."""
-        self._group.append(parcel)
-        self._numbers.append(number)
+        self._group.append((number, parcel))
         self._bytes += parcel.arrived.size
         if len(self._group) + len(self._failures) >= _GROUP or self._bytes >= _GROUP_BYTES:
             self.commit()
@@ -160,29 +159,31 @@ class Receiver:
         return self.count - 1
 
     def commit(self) -> None:
-        """Publish the group, and say what is kept."""
-        group, numbers, notes = self._group, self._numbers, list[Note]()
-        self._group, self._numbers, self._bytes = [], [], 0
+        """Publish the group. What became of it is said when the next is published, or by `answer`."""
+        self.answer()
         with self.lane.resting():
-            answers = self.to.publisher.publish(group)
-        for number, parcel, answer in zip(numbers, group, answers, strict=True):
-            if parcel.staging is not None:
-                parcel.staging.close("whole" if answer.error is None else "failed")
-            if answer.error is not None:
-                self._failures.append(_failure(number, answer.error))
-            elif answer.note:
-                notes.append(Note(number, answer.note))
-        failures, self._failures = self._failures, []
-        self._said = self.count
-        self.hearer.kept(self.count, failures, notes)
-        self.lane.say(Kept(self.count, failures, notes))
+            end = self.to.publisher.begin([parcel for _, parcel in self._group])
+        self._publishing = _Group(self._group, self._failures, self.count, end)
+        self._group, self._failures, self._bytes = [], [], 0
+
+    def answer(self) -> None:
+        """Say what is kept of the group that was published."""
+        group, self._publishing = self._publishing, None
+        if group is None:
+            return
+        with self.lane.resting():
+            notes = group.close()
+        self._said = group.count
+        self.hearer.kept(group.count, group.failures, notes)
+        self.lane.say(Kept(group.count, group.failures, notes))
 
     def drop(self) -> None:
-        """The lane is gone: what came of this group is still good, and is published without a word."""
-        group, self._group = self._group, []
-        for parcel, answer in zip(group, self.to.publisher.publish(group), strict=True):
-            if parcel.staging is not None:
-                parcel.staging.close("whole" if answer.error is None else "failed")
+        """The lane is gone: what came is still good, and is published without a word."""
+        if self._publishing is not None:
+            self._publishing.close()
+        end = self.to.publisher.begin([parcel for _, parcel in self._group])
+        _Group(self._group, [], self.count, end).close()
+        self._publishing, self._group = None, []
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -246,6 +247,34 @@ class Receiver:
             self.to.make_link(path, message.target)
 
         self._made(message.root, message.path, "link", make)
+
+
+class _Group:
+    """Items up to a number, published; they are kept for good when `end` has said so."""
+
+    def __init__(
+        self,
+        parcels: Sequence[tuple[int, Parcel]],
+        failures: list[Failure],
+        count: int,
+        end: Callable[[], list[Published]],
+    ) -> None:
+        self.failures = failures
+        self.count = count
+        self._parcels = parcels
+        self._end = end
+
+    def close(self) -> list[Note]:
+        """Wait for the end; what failed is in `failures` then, and what is to be told of the others comes back."""
+        notes = list[Note]()
+        for (number, parcel), answer in zip(self._parcels, self._end(), strict=True):
+            if parcel.staging is not None:
+                parcel.staging.close("whole" if answer.error is None else "failed")
+            if answer.error is not None:
+                self.failures.append(_failure(number, answer.error))
+            elif answer.note:
+                notes.append(Note(number, answer.note))
+        return notes
 
 
 def _failure(number: int, error: CallError) -> Failure:

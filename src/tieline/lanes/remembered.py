@@ -44,9 +44,12 @@ class Remembered:
         self._taken += granted
         self._marks.update(_mark(root, folder, *file) for file in files[:granted])
 
+    def __bool__(self) -> bool:
+        return bool(self._marks)
+
     def holds(self, root: int, folder: Parts, name: str, size: int, mtime: int) -> bool:
         """Whether the other side has just this."""
-        return bool(self._marks) and _mark(root, folder, name, size, mtime) in self._marks
+        return _mark(root, folder, name, size, mtime) in self._marks
 
     def close(self) -> None:
         self._marks.clear()

@@ -13,9 +13,10 @@ from typing import Protocol
 from blake3 import blake3
 
 from tieline.errors import CallError, ProtocolError
+from tieline.lanes.blocks import READING, NotGivenError, send_blocks
 from tieline.lanes.connection import Lane
-from tieline.lanes.growing import Following, Growing, send_growing
-from tieline.lanes.one_file import UNREADABLE, UnreadableError, reading, send_file
+from tieline.lanes.growing import Growing
+from tieline.lanes.one_file import OneFile
 from tieline.lanes.remembered import Budget, Remembered
 from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
 from tieline.limits import DEFAULT, Limits
@@ -168,10 +169,9 @@ class Sender:
 
     def _growing(self, number: int, growing: Growing) -> None:
         try:
-            send_growing(self, number, (), growing)
+            send_blocks(self, number, (), growing)
         finally:
-            if isinstance(growing, Following):
-                growing.close()
+            growing.close()
 
     def _folder(self, number: int, descriptor: int, allowed: Allowed) -> None:
         for found in walk(descriptor, allowed, self.limits):
@@ -191,7 +191,7 @@ class Sender:
         if self._is_there(number, (), "", status):
             return
         if status.st_size > SMALL:
-            send_file(self, number, (), descriptor, status)
+            send_blocks(self, number, (), OneFile(descriptor, status))
             return
         filling = _Filling(self, number, ())
         filling.add("", descriptor, status)
@@ -215,7 +215,7 @@ class Sender:
                     filling.add(name, descriptor, status)
                 elif stat.S_ISREG(status.st_mode):
                     filling.send()
-                    send_file(self, number, (*folder, name), descriptor, status)
+                    send_blocks(self, number, (*folder, name), OneFile(descriptor, status))
                 else:
                     self.left(number, (*folder, name), special(status.st_mode))
             finally:
@@ -223,7 +223,7 @@ class Sender:
         filling.send()
 
     def _is_there(self, number: int, folder: Parts, name: str, status: os.stat_result) -> bool:
-        if not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
+        if not self._known or not self._known.holds(number, folder, name, status.st_size, changed_at(status)):
             return False
         self._same += 1
         self._same_bytes += status.st_size
@@ -250,10 +250,10 @@ class _Filling:
             self.send()
         path = (*self._folder, name) if name else self._folder
         try:
-            with reading():
+            with READING:
                 read = self._read(descriptor, status)
-        except UnreadableError as error:
-            self._sender.left(self._root, path, f"it cannot be read: {error}", UNREADABLE)
+        except NotGivenError as error:
+            self._sender.left(self._root, path, str(error), error.code)
             return
         if read is None:
             self._sender.left(self._root, path, "it changes all the while it is read")

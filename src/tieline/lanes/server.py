@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from tieline.errors import CallError, Denied, LinkError, Overloaded, ProtocolError, TielineError, Unavailable
 from tieline.lanes.connection import Lane
+from tieline.lanes.sealed import Sealed
 from tieline.lanes.tokens import Tokens
 from tieline.limits import Limits
 from tieline.login.identity import Identity
@@ -47,8 +48,8 @@ class Served:
         if self.lane is not None:
             self.lane.stop(error)
         else:
-            with suppress(OSError):  # not SSLSocket.shutdown: that is for the socket's own thread
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
 
 
 class LaneServer:
@@ -144,14 +145,11 @@ class LaneServer:
 
     def _handshake(self, served: Served, tls: bool) -> Lane | None:
         try:
-            served.sock.settimeout(self._limits.opening)
-            if tls:
-                secured = self._context.wrap_socket(served.sock, server_side=True, do_handshake_on_connect=False)
-                served.sock = secured
-                secured.do_handshake()
-                if secured.selected_alpn_protocol() != ALPN:
-                    return None
-            return Lane(served.sock, self._limits)
+            if not tls:
+                return Lane(served.sock, self._limits)
+            sealed = Sealed(served.sock, self._context, server=True)
+            sealed.handshake(self._limits.opening)
+            return Lane(sealed, self._limits) if sealed.tls.selected_alpn_protocol() == ALPN else None
         except OSError as error:  # ssl.SSLError is one
             log.debug("a lane was not opened: %s", error)
             return None

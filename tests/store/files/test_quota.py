@@ -88,6 +88,22 @@ def test_what_is_written_already_is_not_counted_twice_against_the_disk() -> None
         bounded.reserve("bob", 1)
 
 
+def test_what_was_split_off_is_released_by_itself() -> None:
+    bounded = quota(each=100)
+    room = bounded.reserve("ada", 60)
+    room.wrote(50)
+    group = room.split()
+    room.grow(30)
+    with pytest.raises(TooLarge):
+        room.grow(20)
+    group.release()
+    room.grow(70)
+    room.release()
+    room.release()
+    assert bounded.left("ada") == 100
+    bounded.reserve("bob", 100)
+
+
 def test_an_account_has_only_so_many_files() -> None:
     bounded = quota(most=3)
     bounded.used({"ada": Sums(0, 3), "bob": Sums(0, 2)})

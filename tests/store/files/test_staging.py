@@ -48,7 +48,7 @@ def test_a_wrong_mark_takes_back_what_came_since_the_last_right_one(root: int, t
     block = data(BLOCK)
     area = StagingArea(root)
     staging = area.begin(("x",), source=b"s")
-    staging.hash_beside()
+    staging.keep_beside()
     for _ in range(16):
         staging.write(block[: BLOCK // 16])
     assert not staging.mark(BLOCK, b"?" * 32)

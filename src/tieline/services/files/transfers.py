@@ -67,20 +67,23 @@ class Transfers:
                 case other:
                     raise ProtocolError(f"{type(other).__name__} where Put or Get was due")
 
-    def publisher(self, done: Callable[[], None] = lambda: None) -> Publisher:
-        """For files put here by whatever way; `done` is called when a group of them is known to the catalogue."""
+    def publisher(self, begun: Callable[[], Callable[[], None]] = lambda: lambda: None) -> Publisher:
+        """For files put here by whatever way; `begun` is called with each group of them, and what it returns when the
+        catalogue knows them, or does not take them."""
 
         def record(parcels: Sequence[Parcel]) -> Callable[[], None]:
             at = int(time.time() * 1000)
             known = self._catalogue.record_from_thread([_entry(parcel, at) for parcel in parcels]) if parcels else None
+            done = begun()
 
             def wait() -> None:
-                if known is not None:
-                    try:
+                try:
+                    if known is not None:
                         known.result(_RECORDING)
-                    except TimeoutError:
-                        raise Unavailable("the server is too busy to note what was put; try again") from None
-                done()
+                except TimeoutError:
+                    raise Unavailable("the server is too busy to note what was put; try again") from None
+                finally:
+                    done()
 
             return wait
 
@@ -122,7 +125,7 @@ class _Shelves:
     def __init__(self, transfers: Transfers, identity: Identity, roots: Sequence[Parts], keep: bool) -> None:
         self.by = identity.account
         self.area = transfers.area
-        self.publisher = transfers.publisher(self._recorded)
+        self.publisher = transfers.publisher(self._recording)
         self._files = transfers.files
         self._limits = transfers.limits
         self._identity = identity
@@ -176,9 +179,9 @@ class _Shelves:
     def wrote(self, size: int) -> None:
         self._room.wrote(size)
 
-    def _recorded(self) -> None:
-        """The catalogue counts them now."""
-        self._room.release()
+    def _recording(self) -> Callable[[], None]:
+        """What came so far is counted by the catalogue soon, and no more by us then."""
+        return self._room.split().release
 
     def _seen(self, root: int, parts: Parts) -> Iterator[Seen]:
         try:

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future as ThreadFuture
+from itertools import chain
 
 import msgspec
 
@@ -47,16 +48,22 @@ class Sums(msgspec.Struct, frozen=True):
     files: int
 
 
+_Row = tuple[str, int, int, int, bytes | None, str, int]
 _rows = msgspec.json.Decoder(list[tuple[str, int, int, int, str | None, str, int]]).decode
 _FOUND = """
     SELECT json_group_array(json_array(files.path, size, mtime, inode, hex(digest), account, at))
     FROM json_each(?) AS asked CROSS JOIN files ON files.path = asked.value
 """
 _RECORD = """
-    INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    INSERT INTO files VALUES {} ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest,
     account = excluded.account, at = excluded.at
 """
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+_TOGETHER = 64
+"Rows in one statement: each statement takes the interpreter's lock from the threads that bring the next ones."
+_RECORD_ONE = _RECORD.format(_ROW)
+_RECORD_MANY = _RECORD.format(", ".join([_ROW] * _TOGETHER))
 _LEARN = """
     INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest
@@ -76,12 +83,12 @@ class SqliteCatalogue(Database):
 
     def record(self, entries: Sequence[Entry]) -> asyncio.Future[None]:
         """Keep these, instead of what was known of their paths; done when it is on disk."""
-        rows = [_row(entry) for entry in entries]
-        return self._sum_up(lambda db: db.executemany(_RECORD, rows))
+        return self._record([_row(entry) for entry in entries])
 
     def record_from_thread(self, entries: Sequence[Entry]) -> ThreadFuture[None]:
         """The same, for threads: `.result(timeout)` waits."""
-        return self._from_thread(lambda: self.record(entries))
+        rows = [_row(entry) for entry in entries]
+        return self._from_thread(lambda: self._record(rows))
 
     def learn(self, entry: Entry, before: int) -> asyncio.Future[None]:
         """Keep a digest found by reading a file that was opened at `before` (unix milliseconds); whose it is stays.
@@ -148,6 +155,15 @@ class SqliteCatalogue(Database):
         """What the files of each account take; those that came by hand count for `BY_HAND`."""
         return await self._read(_sums)
 
+    def _record(self, rows: list[_Row]) -> asyncio.Future[None]:
+        def work(db: sqlite3.Connection) -> None:
+            end = len(rows) - len(rows) % _TOGETHER
+            for at in range(0, end, _TOGETHER):
+                db.execute(_RECORD_MANY, list(chain.from_iterable(rows[at : at + _TOGETHER])))
+            db.executemany(_RECORD_ONE, rows[end:])
+
+        return self._sum_up(work)
+
     def _from_thread(self, begin: Callable[[], asyncio.Future[None]]) -> ThreadFuture[None]:
         async def begun() -> None:
             await begin()
@@ -189,7 +205,7 @@ def _sums(db: sqlite3.Connection) -> dict[str, Sums]:
     return {account: Sums(size, files) for account, size, files in db.execute("SELECT * FROM file_sums")}
 
 
-def _row(entry: Entry) -> tuple[str, int, int, int, bytes | None, str, int]:
+def _row(entry: Entry) -> _Row:
     return (entry.path, entry.size, *kept(entry.mtime_ns, entry.inode), entry.digest, entry.by, entry.at)
 
 

@@ -45,7 +45,9 @@ def changed_at(status: os.stat_result) -> int:
 
 def kept(mtime_ns: int, inode: int) -> tuple[int, int]:
     """Time of change and inode as they are kept and compared."""
-    return max(-MOST, min(mtime_ns, MOST)), inode & MOST
+    if not -MOST <= mtime_ns <= MOST:
+        mtime_ns = MOST if mtime_ns > 0 else -MOST
+    return mtime_ns, inode & MOST
 
 
 def look(folder: int, parts: Parts) -> Facts:

@@ -1,7 +1,8 @@
 """What has arrived becomes what is there: durable first, then visible in one step, then known, and only then said.
 
 A group of files shares the costly steps: one call that makes all their bytes durable, one per folder for their names,
-one transaction for what is known of them. Blocking, for any thread; whoever calls may acknowledge what comes back.
+one transaction for what is known of them. While that is written the next group can arrive. Blocking, for any thread;
+whoever calls may acknowledge what comes back.
 """
 
 import ctypes
@@ -53,6 +54,10 @@ Record = Callable[[Sequence[Parcel]], Callable[[], object]]
 _FINE = Published()
 
 
+def _nothing() -> None:
+    """There is nothing to wait for."""
+
+
 class Publisher:
     """`record` keeps digest and owner; without `durable` nothing is forced to the disk (a client's downloads)."""
 
@@ -65,21 +70,33 @@ class Publisher:
 
     def publish(self, parcels: Sequence[Parcel]) -> list[Published]:
         """One answer for each, in their order; what could not be published is removed."""
+        return self.begin(parcels)()
+
+    def begin(self, parcels: Sequence[Parcel]) -> Callable[[], list[Published]]:
+        """All but waiting until they are known, which is what comes back: call it, once, for the answers."""
         answers = [_FINE] * len(parcels)
         together = len(parcels) > _ONE_BY_ONE
+        known: Callable[[], object] = _nothing
         try:
             if self._durable:
                 self._make_durable(parcels, together)
         except OSError as error:
             answers = [Published(told(error, parcel.path)) for parcel in parcels]
         else:
-            self._put_in_place(parcels, answers, together)
-        for parcel, answer in zip(parcels, answers, strict=True):
-            if answer.error is not None:
-                self._area.discard(parcel.arrived.name)
-        return answers
+            known = self._put_in_place(parcels, answers, together)
 
-    def _put_in_place(self, parcels: Sequence[Parcel], answers: list[Published], together: bool) -> None:
+        def end() -> list[Published]:
+            self._all_or_none(answers, known)
+            for parcel, answer in zip(parcels, answers, strict=True):
+                if answer.error is not None:
+                    self._area.discard(parcel.arrived.name)
+            return answers
+
+        return end
+
+    def _put_in_place(
+        self, parcels: Sequence[Parcel], answers: list[Published], together: bool
+    ) -> Callable[[], object]:
         """Names first, then what is known of them; of two groups that share a name the later is later in both."""
         with ExitStack() as folders:
             with self._tree.in_order:
@@ -88,7 +105,7 @@ class Publisher:
                 known = self._tell(parcels, answers)
             if self._durable and together:
                 self._all_or_none(answers, lambda: self._make_durable((), True))
-        self._all_or_none(answers, known)
+        return known
 
     def _into(
         self, path: Parts, run: list[int], parcels: Sequence[Parcel], answers: list[Published], later: ExitStack | None
@@ -97,9 +114,9 @@ class Publisher:
         try:
             with ExitStack() as opened:
                 folder = opened.enter_context(self._tree.folder(path, make=True))
-                names = [(parcels[at].arrived.name, parcels[at].path[-1]) for at in run]
-                seen = {parcels[at].path[-1]: parcels[at].expected for at in run}
-                expected = {name: facts for name, facts in seen.items() if facts is not None}
+                these = [parcels[at] for at in run]
+                names = [(parcel.arrived.name, parcel.path[-1]) for parcel in these]
+                expected = {parcel.path[-1]: parcel.expected for parcel in these if parcel.expected is not None}
                 placed = folder.place_all(self._area.fd, names, replace=parcels[run[0]].replace, expected=expected)
                 if later is not None:
                     later.push(opened.pop_all())
@@ -118,7 +135,7 @@ class Publisher:
 
     def _tell(self, parcels: Sequence[Parcel], answers: list[Published]) -> Callable[[], object]:
         if self._record is None:
-            return lambda: None
+            return _nothing
         return self._record([parcel for parcel, answer in zip(parcels, answers, strict=True) if answer.error is None])
 
     def _all_or_none(self, answers: list[Published], step: Callable[[], object]) -> None:

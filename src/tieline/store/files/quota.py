@@ -39,6 +39,10 @@ class Reservation:
         """So many bytes of it are on the disk already, where its free space shows them."""
         self._quota._wrote(self, size)
 
+    def split(self) -> "Reservation":
+        """What is reserved so far, as one of its own; this goes on with nothing."""
+        return self._quota._split(self)
+
     def release(self) -> None:
         """It is over: published and in the catalogue, or given up. Fine to call twice."""
         self._quota._release(self)
@@ -133,6 +137,13 @@ class Quota:
             size = max(0, min(size, reservation.size - reservation.written))
             reservation.written += size
             self._unwritten -= size
+
+    def _split(self, reservation: Reservation) -> Reservation:
+        other = Reservation(self, reservation.account)
+        with self._lock:
+            other.size, other.written = reservation.size, reservation.written
+            reservation.size = reservation.written = 0
+        return other
 
     def _release(self, reservation: Reservation) -> None:
         with self._lock:

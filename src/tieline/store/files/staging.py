@@ -137,16 +137,25 @@ class Staging:
         os.fsync(self.fd)
 
     def write(self, data: memoryview) -> None:
-        """The next bytes. They are looked at until the next `write` or `mark` returns."""
-        if self._beside is not None:
-            self._beside.update(self._hasher, data)
-        else:
-            self._hasher.update(data)
+        """The next bytes."""
+        self._settle()
+        self._hasher.update(data)
         write_all(self.fd, data)
         self.offset += len(data)
 
-    def hash_beside(self) -> None:
-        """This is going to be long: hash it in another thread, if a core is free."""
+    def place(self) -> memoryview | None:
+        """Where the next bytes can be put, to be kept `beside`; None when nobody keeps beside."""
+        return None if self._beside is None else self._beside.place()
+
+    def beside(self, size: int) -> None:
+        """The next bytes, so many of those at `place`. What the disk says of them a later call may raise."""
+        if self._beside is None:
+            raise RuntimeError("nobody keeps beside")
+        self._beside.keep(self._hasher, self.fd, size)
+        self.offset += size
+
+    def keep_beside(self) -> None:
+        """This is going to be long: hash and write it in another thread, if a core is free."""
         if self._beside is None:
             self._beside = Beside.take()
 
