@@ -18,7 +18,7 @@ from tieline.transports.tls import SHUTDOWN_TIMEOUT
 
 _READ = 64 * 1024
 "Bytes given at once to a protocol without a buffer of its own."
-_PIECE = 64 * 1024
+_PIECE = 256 * 1024
 "Bytes put into OpenSSL's memory at once: it keeps the most it ever held until the link ends."
 _CUT = "the connection was closed during the TLS handshake"
 
@@ -195,10 +195,6 @@ class TlsTransport(asyncio.Transport):
             self._shake()
 
     def received(self, data: bytes | memoryview) -> None:
-        if len(data) > _PIECE:  # bytes of uvloop's
-            for start in range(0, len(data), _PIECE):
-                self.received(data[start : start + _PIECE])
-            return
         self._feed(data)
         if self._state is _OPEN:
             self._deliver()
@@ -389,7 +385,7 @@ class _Buffer(asyncio.BufferedProtocol):
             setattr(self, name, getattr(tls, ours))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return read_buffer()[:_PIECE]
+        return read_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(read_buffer()[:nbytes])  # type: ignore[attr-defined]
