@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import ssl
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from tieline.limits import KiB, MiB
+from tieline.transports import tls_transport
 from tieline.transports.certificate import make_certificate
 from tieline.transports.stream import Stream
 from tieline.transports.tls import NATIVE, client_context, server_context
@@ -111,7 +115,7 @@ def test_who_is_cancelled_as_the_handshake_is_done_leaves_nothing_behind(run):
             assert ended.dialling.cancelled()
             # Else whatever has this number next is looked at in its place, or uvloop ends the process.
             assert not asyncio.get_running_loop().remove_reader(number)
-            await ended.lost
+            assert await ended.lost is None
             assert near.fileno() == -1
             assert await accepting == b""
 
@@ -149,3 +153,235 @@ def hurry(sock):
     with suppress(OSError), client_context("0" * 64, [NATIVE]).wrap_socket(sock) as tls:
         tls.recv(1)
     sock.close()
+
+
+class Taker(asyncio.BufferedProtocol):
+    """Takes what comes, and does what it is told at each step."""
+
+    def __init__(self, size=64 * KiB, **steps):
+        self.buffer = bytearray(size)
+        self.steps = steps
+        self.heard = []
+        self.got = b""
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def step(self, name):
+        self.heard.append(name)
+        self.steps.get(name, lambda _: None)(self)
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.step("made")
+
+    def get_buffer(self, sizehint):
+        return memoryview(self.buffer)
+
+    def buffer_updated(self, size):
+        self.got += self.buffer[:size]
+        self.step("data")
+
+    def eof_received(self):
+        self.step("eof")
+
+    def connection_lost(self, error):
+        self.heard.append("lost")
+        self.lost.set_result(error)
+
+
+class Caller:
+    """A client that blocks, and sees its records before they are sent."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_context("0" * 64, [NATIVE]).wrap_bio(self.incoming, self.outgoing)
+
+    def shake(self):
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.sock.sendall(self.outgoing.read())
+                self.incoming.write(self.sock.recv(64 * KiB))
+        self.sock.sendall(self.outgoing.read())
+
+    def record(self, data):
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def goodbye(self):
+        with suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        return self.outgoing.read()
+
+    def hear(self):
+        said = b""
+        with suppress(ssl.SSLZeroReturnError, OSError):
+            while True:
+                try:
+                    data = self.tls.read(64 * KiB)
+                    if not data:
+                        break
+                    said += data
+                except ssl.SSLWantReadError:
+                    data = self.sock.recv(64 * KiB)
+                    if not data:
+                        break
+                    self.incoming.write(data)
+        return said
+
+
+async def meet(taker, talk):
+    """`talk(caller)` runs in a thread. Its task, once the handshake is done."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    talking = asyncio.create_task(asyncio.to_thread(talk, Caller(far)))
+    try:
+        await accept_tls(taker, near, server_context(*make_certificate([])), 2 * DEADLINE)
+    except OSError:
+        await talking
+        raise
+    return talking
+
+
+def fail(_):
+    raise ValueError("a fault of the protocol's")
+
+
+def quiet(caught):
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: caught.append(context.get("exception")))
+
+
+def talk(*words, broken=False):
+    def saying(caller):
+        with caller.sock:
+            caller.shake()
+            records = [caller.record(word) for word in words]
+            if broken:
+                records[-1] = records[-1][:-1] + bytes([records[-1][-1] ^ 1])
+            else:
+                records.append(caller.goodbye())
+            with suppress(OSError):  # it may be over at once
+                caller.sock.sendall(b"".join(records))
+            return caller.hear()
+
+    return saying
+
+
+def test_a_protocol_that_fails_as_it_is_made_ends_the_wait_for_it_at_once(run):
+    async def failing():
+        quiet(caught := [])
+        taker = Taker(made=fail)
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(ConnectionResetError):
+                await meet(taker, talk(b"hello"))
+            assert await taker.lost is caught[0]
+
+    run(failing())
+
+
+def test_a_protocol_that_fails_after_a_rest_is_told_of_its_end(run):
+    async def failing():
+        def data(taker):
+            if len(taker.got) > 5:
+                fail(taker)
+            taker.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(taker.transport.resume_reading)
+
+        quiet(caught := [])
+        taker = Taker(5, data=data)
+        async with asyncio.timeout(DEADLINE):
+            talking = await meet(taker, talk(b"hello", b"again"))
+            assert await taker.lost is caught[0]
+            await talking
+
+    run(failing())
+
+
+def test_what_came_whole_before_a_broken_record_is_given_and_may_be_answered(run):
+    async def broken():
+        taker = Taker(data=lambda taker: taker.transport.write(b"answer"))
+        async with asyncio.timeout(DEADLINE):
+            talking = await meet(taker, talk(b"good", b"bad", broken=True))
+            error = await taker.lost
+            await talking
+        assert taker.got == b"good"
+        assert isinstance(error, ssl.SSLError)
+        assert error.reason == "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
+        assert taker.heard == ["made", "data", "lost"]
+
+    run(broken())
+
+
+def test_who_rests_hears_of_the_goodbye_when_it_goes_on(run):
+    async def rest():
+        resting = asyncio.get_running_loop().create_future()
+
+        def data(taker):
+            taker.transport.pause_reading()
+            resting.set_result(None)
+
+        taker = Taker(data=data)
+        async with asyncio.timeout(DEADLINE):
+            talking = await meet(taker, talk(b"last words"))
+            await resting
+            await asyncio.sleep(0)
+            assert taker.heard == ["made", "data"]
+            taker.transport.resume_reading()
+            assert await taker.lost is None
+            await talking
+        assert taker.heard == ["made", "data", "eof", "lost"]
+
+    run(rest())
+
+
+def test_what_waits_at_the_end_is_sent_for_as_long_as_the_peer_takes_it(run, monkeypatch):
+    def sip(caller):
+        with caller.sock:
+            caller.shake()
+            taken = 0
+            while data := caller.sock.recv(256 * KiB):
+                taken += len(data)
+                time.sleep(0.02)  # a slow line; the pause is what is tested
+            return taken
+
+    async def slow():
+        monkeypatch.setattr(tls_transport, "SHUTDOWN_TIMEOUT", 0.4)
+        taker = Taker()
+        async with asyncio.timeout(DEADLINE):
+            talking = await meet(taker, sip)
+            taker.transport.write(bytes(8 * MiB))
+            taker.transport.close()
+            assert await talking > 8 * MiB
+            await taker.lost
+
+    run(slow())
+
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * 4 * KiB
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux how much memory is held")
+def test_a_large_message_leaves_no_memory_behind(run):
+    def swallow(caller):
+        caller.shake()
+        taken = 0
+        while taken < 64 * MiB:
+            taken += len(caller.sock.recv(MiB))
+        return caller.sock  # still open
+
+    async def large():
+        taker = Taker()
+        async with asyncio.timeout(DEADLINE):
+            talking = await meet(taker, swallow)
+            before = resident()
+            taker.transport.write(bytes(64 * MiB))
+            with await talking:
+                assert resident() - before < 32 * MiB
+                taker.transport.abort()
+                await taker.lost
+
+    run(large())

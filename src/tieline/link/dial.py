@@ -113,14 +113,13 @@ async def _context(pin: str, alpn: str | None) -> ssl.SSLContext:
 async def _hand_over(
     sock: socket.socket, stream: Stream, context: ssl.SSLContext | None, address: Address, alpn: str | None
 ) -> Stream:
-    loop = asyncio.get_running_loop()
-    try:
-        if context is None:
-            await loop.create_connection(lambda: stream, sock=sock)
-            return stream
+    if context is not None:
         check = _Check(stream, address, alpn)
         await dial_tls(check, sock, context, address.host.partition("%")[0] or "localhost", HANDSHAKE_TIMEOUT)
         check.raise_refusal()
+        return stream
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
         return stream
     except BaseException:
         sock.close()

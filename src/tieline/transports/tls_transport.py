@@ -9,7 +9,7 @@ import asyncio
 import enum
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from typing import Any, cast
 
@@ -18,6 +18,8 @@ from tieline.transports.tls import SHUTDOWN_TIMEOUT
 
 _READ = 64 * 1024
 "Bytes given at once to a protocol without a buffer of its own."
+_PIECE = 256 * 1024
+"Bytes put into OpenSSL's memory at once: it keeps the most it ever held until the link ends."
 _CUT = "the connection was closed during the TLS handshake"
 
 
@@ -26,7 +28,7 @@ async def accept_tls(
 ) -> asyncio.Transport:
     """The server's side of a handshake that may take so long. Raises OSError and closes the socket; so if cancelled."""
     tls = TlsTransport(protocol, context)
-    await _shaken(tls, asyncio.get_running_loop().connect_accepted_socket(tls.wire, sock), seconds)
+    await _shaken(tls, sock, asyncio.get_running_loop().connect_accepted_socket(tls.wire, sock), seconds)
     return tls
 
 
@@ -34,20 +36,28 @@ async def dial_tls(
     protocol: asyncio.BaseProtocol, sock: socket.socket, context: ssl.SSLContext, name: str, seconds: float
 ) -> asyncio.Transport:
     """The client's side; `name` is the server's, for its certificate."""
-    tls = TlsTransport(protocol, context, name)
-    await _shaken(tls, asyncio.get_running_loop().create_connection(tls.wire, sock=sock), seconds)
+    try:
+        tls = TlsTransport(protocol, context, name)
+    except BaseException:  # not every name can be one
+        sock.close()
+        raise
+    await _shaken(tls, sock, asyncio.get_running_loop().create_connection(tls.wire, sock=sock), seconds)
     return tls
 
 
-async def _shaken(tls: "TlsTransport", connecting: Awaitable[object], seconds: float) -> None:
-    # Half connected nothing can be cancelled: uvloop would forget the socket. It is over in a turn or two.
+async def _shaken(tls: "TlsTransport", sock: socket.socket, connecting: Awaitable[object], seconds: float) -> None:
+    # Half connected nothing can be cancelled or closed: uvloop would forget the socket. It is over in a turn or two.
     connected = asyncio.ensure_future(connecting)
     try:
         async with asyncio.timeout(seconds):
             await asyncio.shield(connected)
             await tls.made
     except BaseException:
-        tls.give_up()
+        tls.forget()
+        if connected.done():
+            tls.give_up(sock)
+        else:
+            connected.add_done_callback(lambda _: tls.give_up(sock))
         raise
 
 
@@ -76,6 +86,7 @@ class TlsTransport(asyncio.Transport):
         self._known = False  # the protocol has been told of us
         self._paused = False  # by the protocol
         self._hung_up = False  # the peer has, while the protocol rests
+        self._goodbye = False  # the peer's was read, together with what came before it
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.made: asyncio.Future[None] = self._loop.create_future()
@@ -96,16 +107,21 @@ class TlsTransport(asyncio.Transport):
                 return self._tls
             case "sslcontext":
                 return self._tls.context
-            case "peercert":
-                return self._tls.getpeercert()
             case "cipher":
                 return self._tls.cipher()
         return self._below.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._state is _OPEN and data:
-            self._encrypt(data)
-            self._below.write(self._take())
+        if self._state is not _OPEN or not data:
+            return
+        try:
+            if len(data) <= _PIECE:
+                self._encrypt(data)
+                self._below.write(self._take())
+            else:
+                self._below.write(b"".join(self._encrypted(memoryview(data).cast("B"))))
+        except ssl.SSLError as error:  # the peer has broken it, which is found out in a moment
+            self._fail(error)
 
     def can_write_eof(self) -> bool:
         return False
@@ -136,14 +152,14 @@ class TlsTransport(asyncio.Transport):
         return self._state is not _OPEN
 
     def close(self) -> None:
-        """Say goodbye, send what waits, and wait for the peer's goodbye, SHUTDOWN_TIMEOUT at most."""
+        """Say goodbye, send what waits for as long as the peer takes it, and wait SHUTDOWN_TIMEOUT for its goodbye."""
         if self._state is not _OPEN:
             return
         self._state = _State.CLOSING
         with suppress(ssl.SSLError):
             self._tls.unwrap()  # says ours, and wants to read the peer's
         self._flush()
-        self._timer = self._loop.call_later(SHUTDOWN_TIMEOUT, self._below.abort)
+        self._hurry(None)
         self._loop.call_soon(self._pass_over)
         if not self._below.is_closing():
             self._below.resume_reading()
@@ -152,13 +168,17 @@ class TlsTransport(asyncio.Transport):
         """Close now; what waits is lost."""
         self._fail(None)
 
-    def give_up(self) -> None:
+    def forget(self) -> None:
         """Nobody waits for the handshake any more."""
-        self.made.cancel()
+        if not self.made.cancel() and not self.made.cancelled():
+            self.made.exception()  # else the loop complains that nobody asked
+
+    def give_up(self, sock: socket.socket) -> None:
+        """Close the transport below, or the socket when there is none."""
         if hasattr(self, "_below"):
             self.abort()
         else:
-            self._state = _State.CLOSED
+            sock.close()
 
     def __repr__(self) -> str:
         return f"<TlsTransport {self._state.name.lower()}{' paused' if self._paused else ''}>"
@@ -171,10 +191,8 @@ class TlsTransport(asyncio.Transport):
 
     def opened(self, below: asyncio.BaseTransport) -> None:
         self._below = cast(asyncio.Transport, below)
-        if self._state is _State.SHAKING:
+        if not self.made.cancelled():
             self._shake()
-        else:  # given up meanwhile
-            self._below.abort()
 
     def received(self, data: bytes | memoryview) -> None:
         self._feed(data)
@@ -194,11 +212,11 @@ class TlsTransport(asyncio.Transport):
         if self._timer is not None:
             self._timer.cancel()
         self._state = _State.CLOSED
-        error = self._error or error
+        error, self._error = self._error or error, None
+        if not self.made.done():
+            self.made.set_exception(error if isinstance(error, OSError) else ConnectionResetError(_CUT))
         if self._known:
             self._protocol.connection_lost(error)
-        elif not self.made.done():
-            self.made.set_exception(error or ConnectionResetError(_CUT))
 
     def pause_writing(self) -> None:
         if self._known:
@@ -220,12 +238,13 @@ class TlsTransport(asyncio.Transport):
             self._error, self._state = error, _State.CLOSED
             self._below.close()
         else:
-            if self.made.cancelled():  # in this very turn
+            if not self.made.cancelled():
+                self._state, self._known = _OPEN, True
+                self._flush()
+                self._protocol.connection_made(self)
+            if self.made.cancelled():  # in this very turn, maybe by the protocol
                 self._fail(None)
                 return
-            self._state, self._known = _OPEN, True
-            self._flush()
-            self._protocol.connection_made(self)
             self.made.set_result(None)
             self._deliver()
 
@@ -258,23 +277,24 @@ class TlsTransport(asyncio.Transport):
     def _fill(self, protocol: asyncio.BufferedProtocol) -> bool:
         """As many records as the protocol's buffer holds, together."""
         buffer = cast(memoryview, protocol.get_buffer(-1))
-        done, size, incoming, goodbye, failed = 0, len(buffer), self._incoming, False, None
+        done, size, incoming = 0, len(buffer), self._incoming
         try:
-            while not goodbye:
+            while not self._goodbye:
                 got = cast(int, self._decrypt(size - done, buffer[done:] if done else buffer))
-                goodbye = not got
+                self._goodbye = not got
                 done += got
                 if done == size or not incoming.pending:
                     break
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError as error:
-            failed = error
+            self._error = error
+            self._flush()  # the alert that says why
         if done:
             protocol.buffer_updated(done)
-        if failed is not None:
-            raise failed
-        if goodbye:
+        if self._error is not None:
+            self._fail(None)
+        elif self._goodbye and not done:  # else the protocol may rest now
             self._said_goodbye()
         return done > 0
 
@@ -285,12 +305,16 @@ class TlsTransport(asyncio.Transport):
 
     def _go_on(self) -> None:
         """The protocol has rested. What is here comes first, then what the kernel holds, then the end."""
-        self._deliver()
+        try:
+            self._deliver()
+        except Exception as error:
+            self._fail(error)  # as it would in a call of the loop's own
+            raise
         if not self._paused and self._state is _OPEN and not self._below.is_closing():
             self._below.resume_reading()
 
     def _is_here(self) -> bool:
-        return bool(self._incoming.pending or self._tls.pending())
+        return bool(self._incoming.pending or self._tls.pending() or self._goodbye)
 
     def _rests(self) -> bool:
         """Whether something is here that the protocol was not given because it rests."""
@@ -307,14 +331,27 @@ class TlsTransport(asyncio.Transport):
             pass
         self._below.close()
 
+    def _encrypted(self, data: memoryview) -> Iterator[bytes]:
+        for start in range(0, len(data), _PIECE):
+            self._encrypt(data[start : start + _PIECE])
+            yield self._take()
+
+    def _hurry(self, waited: int | None) -> None:
+        """The goodbye may take so long, and so long again whenever the peer has taken some of what waits for it."""
+        waits = self._below.get_write_buffer_size()
+        if waited is None or waits < waited:
+            self._timer = self._loop.call_later(SHUTDOWN_TIMEOUT, self._hurry, waits)
+        else:
+            self._below.abort()
+
     def _flush(self) -> None:
         if self._outgoing.pending:
             self._below.write(self._take())
 
     def _fail(self, error: Exception | None) -> None:
-        """The end, at once: the protocol hears of it by `connection_lost(error)`."""
+        """The end, at once: the protocol hears of it by `connection_lost`, with the first error there was."""
         if self._state is not _State.CLOSED:
-            self._error, self._state = error, _State.CLOSED
+            self._error, self._state = self._error or error, _State.CLOSED
             self._below.abort()
 
 
