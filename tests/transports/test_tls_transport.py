@@ -1,6 +1,8 @@
 """TLS of links: nothing a peer said is lost, whatever the pace, and nothing is left of a handshake that fails."""
 
+import _ssl
 import asyncio
+import ctypes
 import socket
 import ssl
 import time
@@ -385,3 +387,54 @@ def test_a_large_message_leaves_no_memory_behind(run):
                 await taker.lost
 
     run(large())
+
+
+def ask_for_keys(sock, times):
+    """A peer that asks for new keys again and again and never reads the answers. `ssl` has no name for asking."""
+    openssl = ctypes.CDLL(_ssl.__file__)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context("0" * 64, [NATIVE]).wrap_bio(incoming, outgoing)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(64 * KiB))
+    # PySSLSocket: the object's head, the socket, then the SSL *.
+    handle = ctypes.c_void_p.from_address(id(tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
+    for _ in range(times):
+        assert openssl.SSL_key_update(handle, 1) == 1
+        tls.write(b"x")
+        try:
+            sock.sendall(outgoing.read())
+        except OSError:
+            return
+
+
+class Silent(asyncio.Protocol):
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        # What the kernel takes is small, and what waits beyond that is soon much.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        transport.set_write_buffer_limits(high=16 * KiB)
+
+    def connection_lost(self, error):
+        self.lost.set_result(error)
+
+
+def test_who_asks_for_new_keys_and_never_reads_the_answers_is_cut(run):
+    async def ask():
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        asking = asyncio.create_task(asyncio.to_thread(ask_for_keys, far, 20_000))
+        silent = Silent()
+        await accept_tls(silent, near, server_context(*make_certificate([])), DEADLINE)
+        async with asyncio.timeout(DEADLINE):
+            assert "asks for new keys" in str(await silent.lost)
+            await asking
+        far.close()
+
+    run(ask())

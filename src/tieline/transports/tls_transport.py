@@ -20,6 +20,8 @@ _READ = 64 * 1024
 "Bytes given at once to a protocol without a buffer of its own."
 _PIECE = 256 * 1024
 "Bytes put into OpenSSL's memory at once: it keeps the most it ever held until the link ends."
+_ANSWERS = 64 * 1024
+"Bytes of answers to key updates, 26 for each, that a peer may ask for without reading them."
 _CUT = "the connection was closed during the TLS handshake"
 
 
@@ -87,6 +89,7 @@ class TlsTransport(asyncio.Transport):
         self._paused = False  # by the protocol
         self._hung_up = False  # the peer has, while the protocol rests
         self._goodbye = False  # the peer's was read, together with what came before it
+        self._answered = -1  # bytes of answers since the peer stopped to read; below zero while it reads
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.made: asyncio.Future[None] = self._loop.create_future()
@@ -219,10 +222,12 @@ class TlsTransport(asyncio.Transport):
             self._protocol.connection_lost(error)
 
     def pause_writing(self) -> None:
+        self._answered = 0
         if self._known:
             self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
+        self._answered = -1
         if self._known:
             self._protocol.resume_writing()
 
@@ -256,6 +261,8 @@ class TlsTransport(asyncio.Transport):
         except ssl.SSLError as error:
             self._flush()
             self._fail(error)
+        if self._outgoing.pending:
+            self._answer()
         if self._hung_up and not self._rests():
             self._below.close()
 
@@ -266,7 +273,6 @@ class TlsTransport(asyncio.Transport):
         try:
             data = self._decrypt(_READ)
         except ssl.SSLWantReadError:
-            self._flush()  # it may have been a key update, which is answered
             return False
         if data:
             self._protocol.data_received(data)
@@ -286,7 +292,7 @@ class TlsTransport(asyncio.Transport):
                 if done == size or not incoming.pending:
                     break
         except ssl.SSLWantReadError:
-            self._flush()
+            pass
         except ssl.SSLError as error:
             self._error = error
             self._flush()  # the alert that says why
@@ -343,6 +349,15 @@ class TlsTransport(asyncio.Transport):
             self._timer = self._loop.call_later(SHUTDOWN_TIMEOUT, self._hurry, waits)
         else:
             self._below.abort()
+
+    def _answer(self) -> None:
+        """What TLS itself has to say: answers to key updates that were read."""
+        if self._answered >= 0:
+            self._answered += self._outgoing.pending
+            if self._answered > _ANSWERS:
+                self._fail(ConnectionAbortedError("the peer asks for new keys and does not read the answers"))
+                return
+        self._flush()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
