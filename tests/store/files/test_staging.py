@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,15 @@ def test_names_of_two_who_use_the_folder_do_not_meet(root: int) -> None:
     assert len(names) == 10
     one.close()
     other.close()
+
+
+def test_many_threads_that_look_at_once_see_all_that_is_kept(root: int) -> None:
+    area = StagingArea(root)
+    for number in range(100):
+        staging = area.begin((f"x{number}",), "ada")
+        staging.write(data(10))
+        area.keep(staging, 20)
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda number: area.kept((f"x{number % 100}",), "ada"), range(2000)))
+    assert None not in seen
+    area.close()

@@ -107,11 +107,18 @@ class Uploads:
             parts = await self._files.spaces.admit(identity, path, "write")
         except (Denied, NotFound, InvalidArgument):
             return None
-        for upload in self._going_on.get((identity.account, parts), ()):
+        if (here := self._going(identity.account, parts)) is not None:
+            return here
+        kept = await self._files.threads.look(identity.account, self._ways.area.kept, parts, identity.account)
+        # It may have been taken up again while we looked.
+        return kept.here if kept is not None else self._going(identity.account, parts)
+
+    def _going(self, account: str, parts: Parts) -> int | None:
+        """How much has come of what is just being put there."""
+        for upload in self._going_on.get((account, parts), ()):
             if upload.offset >= KEPT_FROM:
                 return upload.offset
-        kept = await self._files.threads.look(identity.account, self._ways.area.kept, parts, identity.account)
-        return kept.here if kept is not None else None
+        return None
 
 
 async def _all_give_way(uploads: "list[Upload]", parts: Parts) -> None:

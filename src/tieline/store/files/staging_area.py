@@ -77,7 +77,7 @@ class StagingArea:
         start), what nobody can go on with. Returns how many files that was."""
         self._swept = self._clock()
         swept = 0
-        for name in os.listdir(self.fd):
+        for name in self._all():
             with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
                 # Not its mtime: that is the one its sender gave it.
                 age = self._clock() - os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_ctime
@@ -120,7 +120,7 @@ class StagingArea:
     def kept(self, path: Parts, by: str) -> Kept | None:
         """What was kept of this owner's file for this path."""
         first = _unsaid(path, by)
-        for name in os.listdir(self.fd):
+        for name in self._all():
             if name.startswith(first):
                 with suppress(FileNotFoundError, ValueError):
                     here = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size
@@ -160,7 +160,7 @@ class StagingArea:
     def forget_kept(self, path: Parts, by: str) -> None:
         """What was kept of this owner's file for this path is of no use any more."""
         first = _unsaid(path, by)
-        for name in os.listdir(self.fd):
+        for name in self._all():
             if name.startswith(first):
                 self.discard(name)
 
@@ -222,12 +222,21 @@ class StagingArea:
     def _left(self, owner: str, but: str = "") -> list[tuple[float, int, str]]:
         """When it was changed last, what it takes, and the name, of each that nobody is at."""
         left: list[tuple[float, int, str]] = []
-        for name in os.listdir(self.fd):
+        for name in self._all():
             if name.startswith(owner) and name != but and name not in self._open:
                 with suppress(FileNotFoundError):
                     status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
                     left.append((status.st_ctime, status.st_blocks * 512, name))
         return left
+
+    def _all(self) -> list[str]:
+        """Every name here. By a descriptor of its own: threads that list by the same one have one position between them,
+        and each sees a part."""
+        folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            return os.listdir(folder)
+        finally:
+            os.close(folder)
 
     def _begun(self, staging: Staging) -> Staging:
         self._open[staging.name] = staging
