@@ -325,7 +325,7 @@ async def test_taking_the_right_back_ends_sessions_within_a_second(server: Serve
         await until(lambda: not running(word))
         assert time.monotonic() - began < 1.0 or not LONG
         async with asyncio.timeout(DEADLINE):  # its end is told a moment after it was made
-            while (await admin.call("shell.sessions"))[0]["ended"] is None:
+            while (await admin.call("shell.sessions"))[0]["ended"] is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
