@@ -230,8 +230,8 @@ class StagingArea:
         return left
 
     def _all(self) -> list[str]:
-        """Every name here. By a descriptor of its own: threads that list by one have one position between them, and each
-        sees a part."""
+        """Every name here. By a descriptor of its own: threads that list by one have one position between them, and
+        each sees a part."""
         folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             return os.listdir(folder)
