@@ -95,7 +95,7 @@ async def test_a_machine_is_listed_with_what_it_offers_and_for_how_long(tmp_path
             gone = (await listed(bob))["lab-1"]
             assert gone["since"] is None
             assert gone["methods"] == []
-            assert gone["seen"] >= entry["seen"]
+            assert gone["seen"] >= entry["seen"] - 1000  # the time of day may be put back a little meanwhile
             with pytest.raises(Unavailable, match="not here now"):
                 await bob.call("machines.methods", machine="lab-1")
             with pytest.raises(NotFound):
