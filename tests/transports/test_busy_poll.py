@@ -8,7 +8,7 @@ import pytest
 
 from tieline.limits import Limits
 from tieline.testing.transports import Recorder
-from tieline.transports.busy_poll import FEW, KEPT, MANY, OTHERS, WORTH_IT, BusyPoll, busy_poll
+from tieline.transports.busy_poll import FEW, KEPT, MANY, WORTH_IT, BusyPoll, busy_poll
 from tieline.transports.stream import Stream
 
 WINDOW = 50e-6
@@ -21,8 +21,7 @@ class Loop:
     def __init__(self) -> None:
         self.now = 1000.0
         self.ready: list[Callable[[], None]] = []
-        self.others = 0.0
-        self.poll = BusyPoll(self.ready.append, lambda: self.now, lambda: self.others)
+        self.poll = BusyPoll(self.ready.append, lambda: self.now)
 
     @property
     def awake(self) -> bool:
@@ -137,19 +136,6 @@ def test_whoever_is_kept_from_the_processor_leaves_it_to_the_others(loop: Loop, 
     loop.now += WINDOW + KEPT
     if fed:
         loop.read()
-    loop.turn()
-    assert not loop.awake
-    loop.feed(1, LATE)
-    assert loop.reads_to_wake() == MANY
-
-
-def test_whoever_has_other_threads_at_work_leaves_it_to_them(loop: Loop) -> None:
-    loop.feed(2 * WORTH_IT)
-    loop.others += 1.0  # while bytes come it is not asked
-    loop.turn()
-    loop.turn()
-    assert loop.awake
-    loop.others += 2 * OTHERS
     loop.turn()
     assert not loop.awake
     loop.feed(1, LATE)

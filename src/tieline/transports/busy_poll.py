@@ -4,7 +4,7 @@ A loop that sleeps must be woken by the kernel, which takes longer than a small 
 turn pays for it twice each time. So a loop that is fed every few microseconds stays awake for `Limits.busy_poll`
 after each read: what KVM calls halt polling and network drivers busy polling. It stays awake only as long as it pays:
 bytes that keep coming that soon begin it, one wait in vain ends it, and who waited in vain needs longer to begin. So
-does who was kept from the processor, and who has other threads at work: they want it, or the interpreter.
+does who was kept from the processor: others want it, and would be kept from it.
 """
 
 import asyncio
@@ -18,41 +18,18 @@ MANY = 1024
 "The same, once it was in vain again and again: what is wasted then is a hundredth of the time at most."
 WORTH_IT = 64
 "Reads that came while awake, from which on it was not in vain."
-OTHERS = 0.00001
-"Seconds of the processor that other threads may have from one look to the next: what it takes to say that one is idle."
 KEPT = 0.001
 "Seconds by which a turn is late when others had the processor: a time slice is longer, a turn of ours is not."
 
 
 class BusyPoll:
-    """At every read: `poll.heard = True` while it is `awake`, and `poll.read()` otherwise. `clock` gives seconds, and
-    `others` those of the processor that all other threads of this program have had."""
+    """At every read: `poll.heard = True` while it is `awake`, and `poll.read()` otherwise. `clock` gives seconds."""
 
-    __slots__ = (
-        "_call_soon",
-        "_clock",
-        "_fed",
-        "_last",
-        "_needed",
-        "_others",
-        "_seen",
-        "_soon",
-        "_until",
-        "_window",
-        "awake",
-        "heard",
-    )
+    __slots__ = ("_call_soon", "_clock", "_fed", "_last", "_needed", "_soon", "_until", "_window", "awake", "heard")
 
-    def __init__(
-        self,
-        call_soon: Callable[[Callable[[], None]], object],
-        clock: Callable[[], float],
-        others: Callable[[], float],
-    ) -> None:
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
         self._call_soon = call_soon
         self._clock = clock
-        self._others = others
-        self._seen: float | None = None  # what the others had, at the last look; None after a read
         self.awake = False
         self.heard = False
         "Whether bytes came since the last turn of the loop."
@@ -89,17 +66,7 @@ class BusyPoll:
             self.heard = False
             self._fed += 1
             self._until = now + self._window
-            self._seen = None
-        elif self._at_work():
-            self.awake = False
-            self._needed = MANY
-            return
         self._call_soon(self._turn)
-
-    def _at_work(self) -> bool:
-        """Whether other threads have done something since the last look."""
-        before, self._seen = self._seen, self._others()
-        return before is not None and self._seen - before > OTHERS
 
 
 _latest: tuple[asyncio.AbstractEventLoop, BusyPoll] | None = None
@@ -112,9 +79,5 @@ def busy_poll() -> BusyPoll | None:
         return None
     loop = asyncio.get_running_loop()
     if _latest is None or _latest[0] is not loop:
-        _latest = loop, BusyPoll(loop.call_soon, time.perf_counter, _others)
+        _latest = loop, BusyPoll(loop.call_soon, time.perf_counter)
     return _latest[1]
-
-
-def _others() -> float:
-    return time.process_time() - time.thread_time()
