@@ -16,7 +16,8 @@ from tieline.transports import tls_transport
 from tieline.transports.certificate import make_certificate
 from tieline.transports.stream import Stream
 from tieline.transports.tls import NATIVE, client_context, server_context
-from tieline.transports.tls_transport import _PIECE, accept_tls, dial_tls
+from tieline.transports.tls_handshake import accept_tls, dial_tls
+from tieline.transports.tls_transport import _PIECE
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DEADLINE = 60.0

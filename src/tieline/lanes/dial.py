@@ -24,13 +24,18 @@ def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:
         raise DialFailed(address.where, why(error, address)) from error
     try:
         lane = Lane(_secured(sock, address, until - time.monotonic()) if address.tls else sock, limits)
-        lane.send(PREFACE + message_frame(Open(token)))
-        if not isinstance(lane.message(limits.opening), Opened):
-            raise ProtocolError("the lane was not opened, and nothing said why")
+        show(lane, token, limits.opening)
         return lane
     except BaseException:
         sock.close()
         raise
+
+
+def show(lane: Lane, token: bytes, seconds: float) -> None:
+    """The first words on a lane. Raises what the other side says against it, and ProtocolError."""
+    lane.send(PREFACE + message_frame(Open(token)))
+    if not isinstance(lane.message(seconds), Opened):
+        raise ProtocolError("the lane was not opened, and nothing said why")
 
 
 def _connect(address: Address, seconds: float) -> socket.socket:

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
-from tieline.errors import ProtocolError, TielineError
+from tieline.errors import TielineError
 from tieline.lanes.connection import Lane
+from tieline.lanes.dial import show
 from tieline.limits import KiB, Limits
 from tieline.rpc.caller import Caller
-from tieline.wire.lane import PREFACE, Open, Opened, message_frame
 
 _PIECE = 256 * KiB
 "Bytes read from the socket at once, and sent as one frame."
@@ -52,9 +52,7 @@ def dial_through(peer: Caller, method: str, token: bytes, loop: asyncio.Abstract
     calling: Future[None] = asyncio.run_coroutine_threadsafe(_call(peer, method, far, lane), loop)
     calling.add_done_callback(lambda _: far.close())  # also when it was cancelled before it began
     try:
-        lane.send(PREFACE + message_frame(Open(token)))
-        if not isinstance(lane.message(limits.opening), Opened):
-            raise ProtocolError("the lane was not opened, and nothing said why")
+        show(lane, token, limits.opening)
         return lane
     except BaseException:
         lane.close()

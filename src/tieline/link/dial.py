@@ -20,7 +20,7 @@ from tieline.transports.dialling import connect_tcp, connect_unix
 from tieline.transports.sockets import STREAM, SocketOptions
 from tieline.transports.stream import Receiver, Stream
 from tieline.transports.tls import HANDSHAKE_TIMEOUT, NATIVE, client_context, pin_of
-from tieline.transports.tls_transport import dial_tls
+from tieline.transports.tls_handshake import dial_tls
 
 FIRST_PAUSE = 0.5
 "Seconds. The longest pause before the second redial; it doubles from there."

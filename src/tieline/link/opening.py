@@ -20,7 +20,7 @@ from tieline.link.handover import ByAlpn, Farewell, FirstWords
 from tieline.transports.caller import Caller, caller_of
 from tieline.transports.hello import PEEK, asks_for
 from tieline.transports.tls import HTTP, LANE, NATIVE
-from tieline.transports.tls_transport import accept_tls
+from tieline.transports.tls_handshake import accept_tls
 
 log = logging.getLogger("tieline.listener")
 

@@ -9,12 +9,12 @@ import asyncio
 import enum
 import socket
 import ssl
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, cast
 
-from tieline.transports.stream import gives_bytes, read_buffer
 from tieline.transports.tls import SHUTDOWN_TIMEOUT
+from tieline.transports.tls_wires import wire_for
 
 _READ = 64 * 1024
 "Bytes given at once to a protocol without a buffer of its own."
@@ -23,44 +23,6 @@ _PIECE = 256 * 1024
 _ANSWERS = 64 * 1024
 "Bytes of answers to key updates, 26 for each, that a peer may ask for without reading them."
 _CUT = "the connection was closed during the TLS handshake"
-
-
-async def accept_tls(
-    protocol: asyncio.BaseProtocol, sock: socket.socket, context: ssl.SSLContext, seconds: float
-) -> asyncio.Transport:
-    """The server's side of a handshake that may take so long. Raises OSError and closes the socket; so if cancelled."""
-    tls = TlsTransport(protocol, context)
-    await _shaken(tls, sock, asyncio.get_running_loop().connect_accepted_socket(tls.wire, sock), seconds)
-    return tls
-
-
-async def dial_tls(
-    protocol: asyncio.BaseProtocol, sock: socket.socket, context: ssl.SSLContext, name: str, seconds: float
-) -> asyncio.Transport:
-    """The client's side; `name` is the server's, for its certificate."""
-    try:
-        tls = TlsTransport(protocol, context, name)
-    except BaseException:  # not every name can be one
-        sock.close()
-        raise
-    await _shaken(tls, sock, asyncio.get_running_loop().create_connection(tls.wire, sock=sock), seconds)
-    return tls
-
-
-async def _shaken(tls: "TlsTransport", sock: socket.socket, connecting: Awaitable[object], seconds: float) -> None:
-    # Half connected nothing can be cancelled or closed: uvloop would forget the socket. It is over in a turn or two.
-    connected = asyncio.ensure_future(connecting)
-    try:
-        async with asyncio.timeout(seconds):
-            await asyncio.shield(connected)
-            await tls.made
-    except BaseException:
-        tls.forget()
-        if connected.done():
-            tls.give_up(sock)
-        else:
-            connected.add_done_callback(lambda _: tls.give_up(sock))
-        raise
 
 
 class _State(enum.Enum):
@@ -74,7 +36,10 @@ _OPEN = _State.OPEN
 
 
 class TlsTransport(asyncio.Transport):
-    """`made` is done when the handshake is, or with its OSError. `name` is that of the server, to whoever dials one."""
+    """`made` is done when the handshake is, or with its OSError. `name` is that of the server, to whoever dials one.
+
+    Made by `tls_handshake`. `close()` and `abort()` close the transport below, and its socket, too.
+    """
 
     def __init__(self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str | None = None) -> None:
         super().__init__()
@@ -190,7 +155,7 @@ class TlsTransport(asyncio.Transport):
 
     def wire(self) -> asyncio.BaseProtocol:
         """The protocol for it."""
-        return _Bytes(self) if gives_bytes(self._loop) else _Buffer(self)
+        return wire_for(self, self._loop)
 
     def opened(self, below: asyncio.BaseTransport) -> None:
         self._below = cast(asyncio.Transport, below)
@@ -368,39 +333,3 @@ class TlsTransport(asyncio.Transport):
         if self._state is not _State.CLOSED:
             self._error, self._state = self._error or error, _State.CLOSED
             self._below.abort()
-
-
-_NAMES = {
-    "connection_made": "opened",
-    "data_received": "received",
-    "eof_received": "finished",
-    "connection_lost": "ended",
-    "pause_writing": "pause_writing",
-    "resume_writing": "resume_writing",
-}
-
-
-class _Bytes(asyncio.Protocol):
-    """For a loop that gives bytes."""
-
-    __slots__ = tuple(_NAMES)
-
-    def __init__(self, tls: TlsTransport) -> None:
-        for name, ours in _NAMES.items():
-            setattr(self, name, getattr(tls, ours))
-
-
-class _Buffer(asyncio.BufferedProtocol):
-    """For one that asks for a buffer."""
-
-    __slots__ = tuple(_NAMES)
-
-    def __init__(self, tls: TlsTransport) -> None:
-        for name, ours in _NAMES.items():
-            setattr(self, name, getattr(tls, ours))
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return read_buffer()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(read_buffer()[:nbytes])  # type: ignore[attr-defined]
