@@ -1,4 +1,4 @@
-"""One lane: blocking messages and raw bytes over a socket, plain or TLS, for one thread; `stop()` is for all others.
+"""One lane: blocking messages and raw bytes over a socket, plain or sealed, for one thread; `stop()` is for all others.
 
 Nothing waits for ever: each wait has a deadline (`idle` between frames, `progress` within one), and `stop` ends any of
 them at once. A bulk side that cannot send takes in meanwhile what comes, so two sides that send never wait for each
@@ -7,6 +7,7 @@ other.
 
 import errno
 import os
+import secrets
 import select
 import socket
 import ssl
@@ -16,7 +17,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
-from tieline.lanes.sealed import Carrier, Plain, Sealed
+from tieline.lanes.carriers import Carrier, Plain, Sealed
+from tieline.lanes.tls import Tls
 from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
 from tieline.wire.lane import (
@@ -32,9 +34,10 @@ from tieline.wire.lane import (
     read_header,
     read_message,
 )
+from tieline.wire.lane_seal import KEY
 
 _INBOX = 16 * KiB
-"Bytes of answers read at once while sending: a TLS record."
+"Bytes of answers read at once while sending."
 _SLICE = 0.5
 "Seconds a wait lasts at most before it looks at its deadline."
 _PILE = 1 * MiB
@@ -44,10 +47,11 @@ _PILE = 1 * MiB
 class Lane:
     """Over a connected socket, or TLS after its handshake; the lane closes it. Raises LinkClosed and ProtocolError."""
 
-    def __init__(self, over: socket.socket | Sealed, limits: Limits = DEFAULT) -> None:
-        self.tls = isinstance(over, Sealed)
-        self.sock = over.sock if isinstance(over, Sealed) else over
-        self._carrier: Carrier = over if isinstance(over, Sealed) else Plain(over)
+    def __init__(self, over: socket.socket | Tls, limits: Limits = DEFAULT) -> None:
+        self.tls = isinstance(over, Tls)
+        "Whether its bytes are secret."
+        self.sock = over.sock if isinstance(over, Tls) else over
+        self._carrier: Carrier = over if isinstance(over, Tls) else Plain(over)
         self.bytes_in = 0
         self.bytes_out = 0
         self._limits = limits
@@ -98,6 +102,17 @@ class Lane:
     def stopped(self) -> bool:
         """Whether it was ended from outside."""
         return self._stopped is not None
+
+    # -- at its opening ------------------------------------------------------------------------------------------
+
+    def key(self) -> bytes:
+        """A fresh key to tell the other side; none where nothing is secret."""
+        return secrets.token_bytes(KEY) if self.tls else b""
+
+    def seal(self, sending: bytes, receiving: bytes) -> None:
+        """Both sides have said their keys, and nothing since: what follows is sealed with them. Raises ProtocolError."""
+        if isinstance(self._carrier, Tls):
+            self._carrier = Sealed(self.sock, sending, receiving, self._carrier.rest())
 
     # -- out -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import time
 
 from tieline.errors import DialFailed, PinMismatch, ProtocolError
 from tieline.lanes.connection import Lane
-from tieline.lanes.sealed import Sealed
+from tieline.lanes.tls import Tls
 from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import why
 from tieline.transports.address import Address
@@ -33,9 +33,12 @@ def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:
 
 def show(lane: Lane, token: bytes, seconds: float) -> None:
     """The first words on a lane. Raises what the other side says against it, and ProtocolError."""
-    lane.send(PREFACE + message_frame(Open(token)))
-    if not isinstance(lane.message(seconds), Opened):
+    key = lane.key()
+    lane.send(PREFACE + message_frame(Open(token, key)))
+    answer = lane.message(seconds)
+    if not isinstance(answer, Opened):
         raise ProtocolError("the lane was not opened, and nothing said why")
+    lane.seal(key, answer.key)
 
 
 def _connect(address: Address, seconds: float) -> socket.socket:
@@ -57,11 +60,11 @@ def _connect(address: Address, seconds: float) -> socket.socket:
     return sock
 
 
-def _secured(sock: socket.socket, address: Address, seconds: float) -> Sealed:
+def _secured(sock: socket.socket, address: Address, seconds: float) -> Tls:
     """Nothing is sent before it is known who answered."""
     try:
         context = client_context(address.pin, (ALPN,))
-        secured = Sealed(sock, context, server=False, name=address.host.partition("%")[0] or "localhost")
+        secured = Tls(sock, context, server=False, name=address.host.partition("%")[0] or "localhost")
         secured.handshake(seconds)
     except (OSError, ValueError) as error:
         raise DialFailed(address.where, why(error, address)) from error

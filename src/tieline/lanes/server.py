@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from tieline.errors import CallError, Denied, LinkError, Overloaded, ProtocolError, TielineError, Unavailable
 from tieline.lanes.connection import Lane
-from tieline.lanes.sealed import Sealed
+from tieline.lanes.tls import Tls
 from tieline.lanes.tokens import Tokens
 from tieline.limits import Limits
 from tieline.login.identity import Identity
@@ -147,9 +147,9 @@ class LaneServer:
         try:
             if not tls:
                 return Lane(served.sock, self._limits)
-            sealed = Sealed(served.sock, self._context, server=True)
-            sealed.handshake(self._limits.opening)
-            return Lane(sealed, self._limits) if sealed.tls.selected_alpn_protocol() == ALPN else None
+            secured = Tls(served.sock, self._context, server=True)
+            secured.handshake(self._limits.opening)
+            return Lane(secured, self._limits) if secured.tls.selected_alpn_protocol() == ALPN else None
         except OSError as error:  # ssl.SSLError is one
             log.debug("a lane was not opened: %s", error)
             return None
@@ -158,8 +158,11 @@ class LaneServer:
         if lane.exactly(len(PREFACE)) != PREFACE:
             raise ProtocolError("a lane that does not begin like one")
         message = lane.message(self._limits.opening)
-        identity = self._admit(served, lane, message.token if isinstance(message, Open) else b"")
-        lane.say(Opened())
+        opening = message if isinstance(message, Open) else Open(b"")
+        identity = self._admit(served, lane, opening.token)
+        key = lane.key()
+        lane.say(Opened(key))
+        lane.seal(key, opening.key)
         with lane.working():
             self._serve(lane, identity)
 

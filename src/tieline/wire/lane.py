@@ -83,6 +83,8 @@ class Open(Message, frozen=True, tag=1):
     """Who calls, by the token that its link was given."""
 
     token: bytes
+    key: bytes = b""
+    "In TLS: seals what the client sends behind this message (`wire/lane_seal.py`)."
 
 
 class Put(Message, frozen=True, tag=2):
@@ -208,6 +210,9 @@ class End(Message, frozen=True, tag=18):
 
 class Opened(Message, frozen=True, tag=30):
     """The token was good."""
+
+    key: bytes = b""
+    "In TLS: seals what the server sends behind this message."
 
 
 class Ready(Message, frozen=True, tag=31):
