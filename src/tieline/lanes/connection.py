@@ -110,7 +110,7 @@ class Lane:
         return secrets.token_bytes(KEY) if self.tls else b""
 
     def seal(self, sending: bytes, receiving: bytes) -> None:
-        """Both sides have said their keys, and nothing since: what follows is sealed with them. Raises ProtocolError."""
+        """Both sides have said their keys, and nothing since: what follows is sealed. Raises ProtocolError."""
         if isinstance(self._carrier, Tls):
             self._carrier = Sealed(self.sock, sending, receiving, self._carrier.rest())
 

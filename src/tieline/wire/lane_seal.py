@@ -4,11 +4,11 @@
 
 Each direction of each lane has a key of its own, drawn at random by its sender and told inside TLS 1.3, whose server
 was verified: it is as fresh, as secret and as soon forgotten as TLS's own keys. The nonce is the number of the record,
-so none is used twice, and a record that is altered, left out, doubled or put elsewhere does not open. An end between two
-records proves nothing: what belongs together says so itself, by its lengths and its End.
+so none is used twice, and a record that is altered, left out, doubled or put elsewhere does not open. An end between
+two records proves nothing: what belongs together says so itself, by its lengths and its End.
 
 Why not TLS's own records: they hold 16 KiB, and a Python program pays for each with calls and copies of its own. In
-records sixteen times as long, sealed where they are sent from and opened where they belong, a gigabyte costs a fifth
+records sixteen times as long, sealed where they are sent from and opened where they belong, a gigabyte costs a third
 less of the processor's time at each side (docs/design.md, Files).
 """
 

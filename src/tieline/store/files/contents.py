@@ -1,5 +1,6 @@
 """The bytes of a file: written whole, and hashed by range. Blocking, for any thread."""
 
+import ctypes
 import os
 
 from blake3 import blake3
@@ -15,6 +16,13 @@ def write_all(descriptor: int, data: memoryview) -> None:
     done = os.write(descriptor, data)
     while done < len(data):
         done += os.write(descriptor, data[done:])
+
+
+def start_writing(descriptor: int, offset: int, size: int) -> None:
+    """Have the disk begin with these bytes now, and not when all of the file must be there: whoever makes a few bytes
+    durable meanwhile, a chat message, would wait for all that has piled up. A hint: nothing is promised by it."""
+    if _sync_file_range is not None:
+        _sync_file_range(descriptor, offset, size, _WRITE)
 
 
 def hash_range(hasher: blake3, descriptor: int, offset: int, size: int) -> None:
@@ -33,3 +41,9 @@ def hash_zeros(hasher: blake3, size: int) -> None:
     while size > 0:
         hasher.update(_ZEROS[: min(size, _PIECE)])
         size -= _PIECE
+
+
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE: begin, and do not wait
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)  # of Linux
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)

@@ -18,7 +18,7 @@ from blake3 import blake3
 from tieline.errors import Conflict
 from tieline.limits import MiB
 from tieline.store.files.beside import Beside
-from tieline.store.files.contents import hash_range, hash_zeros, write_all
+from tieline.store.files.contents import hash_range, hash_zeros, start_writing, write_all
 from tieline.store.files.names import Parts, shown
 
 BLOCK = 4 * MiB
@@ -172,6 +172,7 @@ class Staging:
         self._settle()
         if offset == self.offset and self._hasher.digest() == digest:
             self._good = self._hasher.copy()
+            start_writing(self.fd, self.verified, offset - self.verified)
             self._now(offset)
             return True
         self._hasher = self._good.copy()
