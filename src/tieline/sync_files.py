@@ -3,10 +3,11 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 
-from tieline.files.api import Entry, Files, Local
+from tieline.files.api import Entry, Files
 from tieline.files.reading import RemoteFile
 from tieline.files.syncing import Plan
 from tieline.files.tally import Report, Transferred
+from tieline.files.targets import Local
 from tieline.loop_thread import LoopThread
 
 

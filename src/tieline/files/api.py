@@ -7,19 +7,19 @@ async with peer.files.open("/lab/report.pdf") as file:
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieline.errors import Conflict, Denied, InvalidArgument, NotFound, Unavailable
+from tieline.errors import Denied, NotFound, Unavailable
 from tieline.files.globs import expanded, is_pattern
-from tieline.files.local import LocalDestination, LocalRoot, PipeRoot
+from tieline.files.local import LocalDestination, LocalRoot, PipeRoot, counted
 from tieline.files.reading import RemoteFile
 from tieline.files.syncing import Plan, planned, sync
 from tieline.files.tally import Parts, Report, Tally, Transferred
+from tieline.files.targets import Local, all_different, joined, last_name, local_folder, name_of, several, shown_below
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import dial_lane
@@ -32,12 +32,11 @@ from tieline.wire.lane import Get, Put
 if TYPE_CHECKING:
     from tieline.client import Client
 
-Local = str | os.PathLike[str]
 _TOKEN_WAIT = 60.0
 "Seconds a transfer waits for the link to come back before that counts as one more failure."
 
-
 _Paths = list[str]
+"`list` is a method there."
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -83,13 +82,13 @@ class Files:
         says which it is without looking. `keep` replaces no file. A lost connection is gone on with; files that are
         there already, the same in size and time, are passed over. What could not be stored is in `failed`.
         """
-        local = [Path(path) for path in _several(paths)]
+        local = [Path(path) for path in several(paths)]
         into = await self._is_into(dest, len(local), inside)
-        targets = [_joined(dest, _name_of(path)) if into else dest for path in local]
-        _all_different(targets, names.key)
-        tally = Tally(lambda root, path: _shown(str(local[root]), path), self._reporting(progress))
+        targets = [joined(dest, name_of(path)) if into else dest for path in local]
+        all_different(targets, names.key)
+        tally = Tally(lambda root, path: shown_below(str(local[root]), path), self._reporting(progress))
         if progress is not None:
-            await asyncio.to_thread(_count_up, local, tally)
+            tally.total_files, tally.total_bytes = await asyncio.to_thread(counted, local)
 
         def work(lane: Lane) -> None:
             lane.say(Put(targets, keep))
@@ -116,13 +115,13 @@ class Files:
         """
         remote = await self.matching([paths] if isinstance(paths, str) else paths)
         report = self._reporting(progress)
-        where, into = _local_folder(dest, len(remote), inside)
-        targets: list[Parts] = [(_last(path),) if into else (Path(dest).name,) for path in remote]
+        where, into = local_folder(dest, len(remote), inside)
+        targets: list[Parts] = [(last_name(path),) if into else (Path(dest).name,) for path in remote]
         if inside is False and Path(dest).is_dir():
             where, targets = Path(dest), [() for _ in remote]
         if any(targets):
-            _all_different(["/".join(target) for target in targets])
-        tally = Tally(lambda root, path: _shown(remote[root] if 0 <= root < len(remote) else "?", path), report)
+            all_different(["/".join(target) for target in targets])
+        tally = Tally(lambda root, path: shown_below(remote[root] if 0 <= root < len(remote) else "?", path), report)
         destination = await asyncio.to_thread(
             LocalDestination, where, targets, server=self._whose(), keep=keep, limits=self._client.limits
         )
@@ -261,77 +260,3 @@ def _soon(loop: asyncio.AbstractEventLoop, report: Report, now: Any) -> None:
         loop.call_soon_threadsafe(report, now)
     except RuntimeError:
         pass  # the loop is closed
-
-
-def _several(paths: Local | Sequence[Local]) -> Iterable[Local]:
-    return [paths] if isinstance(paths, str | os.PathLike) else paths
-
-
-def _name_of(path: Path) -> str:
-    """The name by which `path` is known; `.` and `..` are known by that of the folder they mean."""
-    name = path.name if path.name not in ("", "..") else path.resolve().name
-    if not name:
-        raise InvalidArgument(f"{path} has no name to be known by; say a destination that does not end with a slash")
-    return name
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder.rstrip('/')}/{name}"
-
-
-def _last(path: str) -> str:
-    parts = names.parse(path)
-    if not parts:
-        raise InvalidArgument("/ has no name to be known by here; say which folders of it, or use sync")
-    return parts[-1]
-
-
-def _all_different(targets: Sequence[str], key: Callable[[str], str] = str) -> None:
-    """Two things of one name would replace one another."""
-    seen: set[str] = set()
-    for target in targets:
-        name = key(target.rstrip("/"))
-        if name in seen:
-            raise Conflict(f"two of these would both be {target}; put them into different folders")
-        seen.add(name)
-
-
-def _shown(root: str, path: Parts) -> str:
-    return "/".join((root.rstrip("/"), *path)) if path else root
-
-
-def _local_folder(dest: Local, count: int, inside: bool | None) -> tuple[Path, bool]:
-    """The folder things come into, and whether they keep their own names there."""
-    path = Path(dest)
-    into = inside if inside is not None else count > 1 or str(dest).endswith(("/", os.sep)) or path.is_dir()
-    folder = path if into else path.parent
-    if folder.exists() and not folder.is_dir():
-        raise Conflict(f"{folder} is no folder")
-    return folder, into
-
-
-def _count_up(paths: Sequence[Path], tally: Tally) -> None:
-    """How much it will be, for those who watch."""
-    files = size = 0
-    for path in paths:
-        for each in _files_below(path):
-            files += 1
-            size += each
-    tally.total_files, tally.total_bytes = files, size
-
-
-def _files_below(path: Path) -> Iterable[int]:
-    try:
-        if not path.is_dir():
-            yield path.stat().st_size
-            return
-        ahead = [os.fspath(path)]
-        while ahead:
-            with os.scandir(ahead.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        ahead.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        yield entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return

@@ -5,7 +5,7 @@ calls it; the same code as the server's own keeps it whole.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tieline.errors import InvalidArgument
@@ -103,3 +103,26 @@ class LocalDestination:
     def room(self, size: int) -> None:
         if size and size > self._tree.space().free:
             raise InvalidArgument(f"{size:,} bytes do not fit on this disk, which has {self._tree.space().free:,} left")
+
+
+def counted(paths: Iterable[Path]) -> tuple[int, int]:
+    """How many files that will be, and how many bytes, for those who watch."""
+    sizes = [size for path in paths for size in _files_below(path)]
+    return len(sizes), sum(sizes)
+
+
+def _files_below(path: Path) -> Iterator[int]:
+    try:
+        if not path.is_dir():
+            yield path.stat().st_size
+            return
+        ahead = [os.fspath(path)]
+        while ahead:
+            with os.scandir(ahead.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        ahead.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        yield entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return
