@@ -30,6 +30,7 @@ from tieline.errors import (
 from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
+from tieline.promise import Promise
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
@@ -188,6 +189,10 @@ class Work:
     def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         try:
             value = handler.invoke(arguments, self._peer, stream)
+            if isinstance(value, Promise):
+                self._running[channel] = value
+                value.listen(self, channel, handler.name)
+                return
             future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
         except BaseException:
             self._over(channel)
@@ -223,6 +228,18 @@ class Work:
             raise
         except Exception as error:
             self.fail(channel, handler.name, error)
+
+    def told(self, channel: int, method: str, outcome: Any) -> None:
+        """What a handler promised is there."""
+        self._over(channel)
+        if isinstance(outcome, BaseException):
+            self.fail(channel, method, outcome)
+            return
+        try:
+            self._answer(channel, outcome)
+            self._link.flush_soon()
+        except Exception as error:
+            self.fail(channel, method, error)
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
