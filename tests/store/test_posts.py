@@ -97,6 +97,30 @@ async def test_duplicates_are_not_published_again(store: SqliteStore) -> None:
     assert [m.text for added in told for m in added["lobby"]] == ["hi", "yo"]
 
 
+async def test_rooms_that_take_turns_within_a_batch_each_have_their_own_log(either: SqliteStore) -> None:
+    told: list[Committed] = []
+    either.on_committed = told.append
+    rooms = ["".join(name) for name in ["lobby", "lobby", "kitchen", "lobby", "kitchen", "kitchen"]]  # no two the same
+    for turn in range(3):  # the first batch makes the rooms, the later ones know them
+        posts = [either.post(room, "ada", f"{n}", f"{turn}-{n}", 0) for n, room in enumerate(rooms)]
+        await asyncio.gather(*posts)
+        for room in ("lobby", "kitchen"):
+            mine = [post for post in posts if post.room == room]
+            assert [post.outcome.position for post in mine] == [3 * turn + 1, 3 * turn + 2, 3 * turn + 3]
+    for room in ("lobby", "kitchen"):
+        assert [post.message() for added in told for post in added[room]] == await all_of(either, room)
+
+
+async def test_batches_of_every_size_are_stored_whole(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path) as store:
+        stored = 0
+        for size in [*range(1, 70), 127, 128, 129, 1023, 1024]:
+            posts = [store.post("lobby", "ada", "hi", f"{size}-{n}", 0) for n in range(size)]
+            assert [p.position for p in await asyncio.gather(*posts)] == list(range(stored + 1, stored + size + 1))
+            stored += size
+        assert await store.head("lobby") == stored
+
+
 async def test_a_batch_holds_at_most_commit_rows(tmp_path: Path) -> None:
     sizes: list[int] = []
     async with SqliteStore(tmp_path, limits=Limits(commit_rows=10)) as store:

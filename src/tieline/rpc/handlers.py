@@ -5,8 +5,8 @@
     async def greet(name: str, peer: Peer) -> str: ...
 
 A plain function runs at once on the loop, so it must not block (`thread=True` runs it in a thread); one that returns
-a future or a `Promise` is answered when that is done. `async def` runs as a task; an async generator answers with a stream. A
-parameter annotated `Peer` gets the caller, one annotated `AsyncIterator[T]` the caller's stream.
+a future or a `Promise` is answered when that is done. `async def` runs as a task; an async generator answers with a
+stream. A parameter annotated `Peer` gets the caller, one annotated `AsyncIterator[T]` the caller's stream.
 """
 
 import collections.abc

@@ -216,12 +216,12 @@ class Work:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
-                self._answer(channel, await asyncio.to_thread(handler.invoke, arguments, peer, stream))
+                self.answer(channel, _encode(await asyncio.to_thread(handler.invoke, arguments, peer, stream)))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                self._answer(channel, value)
+                self.answer(channel, _encode(value))
             self._link.flush_soon()
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
@@ -232,27 +232,24 @@ class Work:
     def told(self, channel: int, method: str, outcome: Any) -> None:
         """What a handler promised is there."""
         self._over(channel)
-        if isinstance(outcome, BaseException):
-            self.fail(channel, method, outcome)
-            return
         try:
-            self._answer(channel, outcome)
-            self._link.flush_soon()
+            if isinstance(outcome, BaseException):
+                self.fail(channel, method, outcome)
+            else:
+                self.answer(channel, _encode(outcome))
+                self._link.flush_soon()
         except Exception as error:
             self.fail(channel, method, error)
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
         try:
-            self._answer(channel, done.result())
+            self.answer(channel, _encode(done.result()))
             self._link.flush_soon()
         except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
         except Exception as error:
             self.fail(channel, method, error)
-
-    def _answer(self, channel: int, value: Any) -> None:
-        self.answer(channel, _encode(value))
 
     def answer(self, channel: int, payload: bytes) -> None:
         """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises

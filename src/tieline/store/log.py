@@ -6,6 +6,7 @@ to 5 ms each time. A row per step would cost seconds where a batch per step cost
 
 import sqlite3
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -41,12 +42,20 @@ class MessageLog:
         """What is in memory may not be what is on disk: read it again."""
         self._heads.clear()
 
-    def knows(self, posts: list[Post]) -> bool:
-        """True when `append(posts)` will be a single step, which needs no transaction around it."""
+    def knows(self, batch: list[Any]) -> bool:
+        """True for nothing but posts whose `append` will be a single step, which needs no transaction around it."""
         heads = self._heads
         if len(heads) > _ROOMS_HELD:
             heads.clear()
-        return heads.keys() >= {post.room for post in posts}
+        room = None
+        for item in batch:
+            if type(item) is not Post:
+                return False
+            if item.room is not room:
+                room = item.room
+                if room not in heads:
+                    return False
+        return True
 
     def head(self, room: str) -> int:
         """The position of the room's last message; 0 for a room that is not there."""
@@ -74,7 +83,8 @@ class MessageLog:
             values += (head.base + position, at, post.by, post.id, post.text)
             post.outcome = Posted(position, at)
             group.append(post)
-        self._db.execute(_insert_sql(_padded(len(posts), values, 5)), values)
+        # Not `execute`: that asks for the last row's number afterwards, and queues for the interpreter once more.
+        self._db.executemany(_insert_sql(_padded(len(posts), values, 5)), (values,))
 
     def append_new(self, posts: list[Post], added: Committed) -> None:
         """The same, when some may be retries: those get the position of the first, in this batch or any before."""

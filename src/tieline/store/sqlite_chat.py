@@ -21,7 +21,7 @@ class SqliteChat(Database):
         if not (text.isascii() and id.isascii() and room.isascii() and by.isascii()):
             _check_storable(room, by, text, id)
         post = Post(room, by, text, id, at)
-        self._writer_or_refuse().put(post)
+        (self._writer or self._writer_or_refuse()).put(post)
         self._waiting += size
         return post
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from itertools import groupby
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from tieline.errors import InternalError, TielineError, Unavailable
@@ -96,15 +96,12 @@ class Writer:
     def _next_batch(self) -> list[Item]:
         """Wait for work, then take all there is. Empty: nothing will come any more."""
         batch = self._rest or self._queue.get() or []
-        try:
-            while batch and len(batch) < self._batch:
-                more = self._queue.get(False)
-                if more is None:
-                    self._queue.put(None)  # write these first, and end with the next batch
-                    break
-                batch += more
-        except Empty:
-            pass
+        while batch and len(batch) < self._batch and not self._queue.empty():
+            more = self._queue.get()
+            if more is None:
+                self._queue.put(None)  # write these first, and end with the next batch
+                break
+            batch += more
         self._rest = batch[self._batch :]
         return batch[: self._batch]
 
@@ -138,14 +135,13 @@ class Commits:
 
     def _write(self, batch: list[Item], append: Callable[[MessageLog, list[Post], Committed], None]) -> Committed:
         added: Committed = {}
-        runs = [(kind, list(run)) for kind, run in groupby(batch, type)]
-        if len(runs) == 1 and runs[0][0] is Post and append is MessageLog.append and self._log.knows(batch):  # type: ignore[arg-type]
+        if append is MessageLog.append and self._log.knows(batch):
             append(self._log, batch, added)  # type: ignore[arg-type]
             return added
         self._db.execute("BEGIN IMMEDIATE")
-        for kind, run in runs:
+        for kind, run in groupby(batch, type):
             if kind is Post:
-                append(self._log, run, added)  # type: ignore[arg-type]
+                append(self._log, list(run), added)  # type: ignore[arg-type]
             else:
                 for job in run:
                     job.outcome = self._perform(job)  # type: ignore[arg-type]
