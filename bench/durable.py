@@ -18,6 +18,7 @@ METRICS = [
     Metric("p50", "p50 µs"),
     Metric("p99", "p99 µs"),
     Metric("server_cpu", "server µs/post"),
+    Metric("client_cpu", "writers µs/post"),
     Metric("batch", "posts/commit"),
 ]
 

@@ -58,10 +58,10 @@ async def ours(folder: Path, batch: int, seconds: float, ids: Ids, depth: int) -
             nonlocal done
             while time.perf_counter() - start < seconds:
                 first, done = done, done + batch
-                futures = [
+                for post in [
                     store.post("lobby", "ada", TEXT, ids(i), 1_700_000_000_000) for i in range(first, first + batch)
-                ]
-                await asyncio.wait(futures)
+                ]:
+                    await post
 
         await asyncio.gather(*(author() for _ in range(depth)))
         return done / (time.perf_counter() - start)

@@ -51,7 +51,7 @@ def signature(function: Callable[..., Any]) -> str:
                 arguments.remove(argument)
     returns = _text(node.returns) if node.name != "__init__" else ""
     # What a method gives at last matters to its caller, not how it waits for it.
-    returns = re.sub(r"^asyncio\.Future\[(.*)\]$", r"\1", returns)
+    returns = re.sub(r"^(?:asyncio\.Future|Awaitable)\[(.*)\]$", r"\1", returns)
     spaced = ", ".join(_parameters(node.args)).replace("['Peer']", "[Peer]")
     return f"({spaced})" + (f" -> {returns}" if returns else "")
 

@@ -22,6 +22,7 @@ from tieline.errors import (
     UnknownFault,
 )
 from tieline.limits import Limits
+from tieline.promise import Promise
 from tieline.rpc.peer import Peer
 from tieline.wire.frames import Kind
 
@@ -55,12 +56,18 @@ def faulty(handlers):
         def early() -> asyncio.Future[int]:
             raise error()
 
+        def promise() -> Promise[int]:
+            promised = Promise[int](outcome=error())
+            asyncio.get_running_loop().call_soon(promised.tell)
+            return promised
+
         return {
             "at_once": at_once,
             "task": task,
             "stream": stream,
             "future": future,
             "early": early,
+            "promise": promise,
             "thread": at_once,
         }[way]
 
@@ -74,7 +81,7 @@ def faulty(handlers):
     return handlers
 
 
-WAYS = ["at_once", "task", "stream", "future", "early", "thread"]
+WAYS = ["at_once", "task", "stream", "future", "early", "promise", "thread"]
 
 
 async def outcome(client, method):
@@ -159,7 +166,7 @@ def _returning(value):
     return method
 
 
-@pytest.mark.parametrize("way", ["at_once", "task", "future", "thread"])
+@pytest.mark.parametrize("way", ["at_once", "task", "future", "promise", "thread"])
 async def test_a_result_larger_than_a_frame_is_too_large(join, handlers, way):
     big = bytes(2 << 20)
 
@@ -170,8 +177,12 @@ async def test_a_result_larger_than_a_frame_is_too_large(join, handlers, way):
     def future() -> asyncio.Future[bytes]:
         return asyncio.ensure_future(task())
 
+    def promise() -> Promise[bytes]:
+        return Promise(outcome=big, is_told=True)
+
+    ways = {"at_once": _returning(big), "thread": _returning(big), "task": task, "future": future, "promise": promise}
     handlers.add(
-        {"at_once": _returning(big), "thread": _returning(big), "task": task, "future": future}[way],
+        ways[way],
         "big",
         thread=way == "thread",
     )
@@ -370,6 +381,38 @@ async def test_cancelling_the_call_cancels_the_handler(join, handlers, way):
     assert not client._replies
 
 
+async def test_a_promise_nobody_waits_for_any_more_is_let_go_and_may_still_come(join, handlers):
+    promised = [Promise[int](outcome=number) for number in range(4)]
+    given = iter(promised)
+
+    @handlers.method("promise")
+    def promise() -> Promise[int]:
+        return next(given)
+
+    client, server = await join(handlers)
+    call = asyncio.create_task(client.call("promise"))
+    await until(lambda: server.open_work)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    with pytest.raises(DeadlineExceeded):
+        await client.call("promise", timeout=0.01)
+    await until(lambda: not server.open_work)
+    kept = asyncio.create_task(client.call("promise"))
+    await until(lambda: server.open_work)
+    for each in promised[:3]:
+        each.tell()
+    assert await kept == 2, "each answer goes to its own call"
+    lost = asyncio.create_task(client.call("promise"))
+    await until(lambda: server.open_work)
+    client.link.stream.abort()
+    with pytest.raises(LinkClosed):
+        await lost
+    await until(lambda: not server.open_work)
+    promised[3].tell()
+    assert not any(each._listener for each in promised)
+
+
 async def test_a_handler_may_take_its_time_to_stop(join, handlers):
     gate, ended = asyncio.Event(), asyncio.Event()
 
@@ -447,7 +490,7 @@ async def test_a_read_full_of_questions_with_large_answers_is_answered_bit_by_bi
     assert {len(answer) for answer in await asyncio.gather(*calls)} == {100_000}
 
 
-@pytest.mark.parametrize("way", ["task", "future", "thread"])
+@pytest.mark.parametrize("way", ["task", "future", "promise", "thread"])
 async def test_answers_of_calls_that_waited_do_not_pile_up_for_who_does_not_read(join, handlers, way):
     gate = asyncio.get_running_loop().create_future()
 
@@ -461,9 +504,15 @@ async def test_answers_of_calls_that_waited_do_not_pile_up_for_who_does_not_read
     def thread() -> bytes:
         return asyncio.run_coroutine_threadsafe(task(), loop).result()
 
+    def promise() -> Promise[bytes]:
+        promised = Promise[bytes](outcome=bytes(100_000))
+        gate.add_done_callback(lambda _: promised.tell())
+        return promised
+
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(100))
-    handlers.add({"task": task, "future": future, "thread": thread}[way], "big", thread=way == "thread")
+    ways = {"task": task, "future": future, "promise": promise, "thread": thread}
+    handlers.add(ways[way], "big", thread=way == "thread")
     client, server = await join(handlers, limits=Limits(answers=1_000_000))
     calls = [asyncio.create_task(client.call("big")) for _ in range(100)]
     await until(lambda: server.open_work == 100)

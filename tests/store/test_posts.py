@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tieline.errors import Conflict, InvalidArgument, Overloaded, Unavailable
 from tieline.limits import Limits
+from tieline.promise import Promise
 from tieline.store.chat import Committed, Message, Posted
 from tieline.store.sqlite import SqliteStore
 
@@ -76,8 +77,8 @@ async def test_an_id_used_for_another_message_is_a_conflict(either: SqliteStore,
 
 async def test_commits_are_published_before_the_authors_are_answered(store: SqliteStore) -> None:
     told: list[object] = []
-    store.on_committed = lambda added: told.append([m.position for m in added["lobby"]])
-    futures = [store.post("lobby", "ada", "hi", f"{n}", 0) for n in range(3)]
+    store.on_committed = lambda added: told.append([post.outcome.position for post in added["lobby"]])
+    futures = [store.post("lobby", "ada", "hi", f"{n}", 0).future() for n in range(3)]
     for future in futures:
         future.add_done_callback(lambda done: told.append(done.result().position))
     await asyncio.gather(*futures)
@@ -94,6 +95,30 @@ async def test_duplicates_are_not_published_again(store: SqliteStore) -> None:
     await store.post("lobby", "ada", "hi", "1", 0)
     await asyncio.gather(store.post("lobby", "ada", "hi", "1", 0), store.post("lobby", "bob", "yo", "1", 0))
     assert [m.text for added in told for m in added["lobby"]] == ["hi", "yo"]
+
+
+async def test_rooms_that_take_turns_within_a_batch_each_have_their_own_log(either: SqliteStore) -> None:
+    told: list[Committed] = []
+    either.on_committed = told.append
+    rooms = ["".join(name) for name in ["lobby", "lobby", "kitchen", "lobby", "kitchen", "kitchen"]]  # no two the same
+    for turn in range(3):  # the first batch makes the rooms, the later ones know them
+        posts = [either.post(room, "ada", f"{n}", f"{turn}-{n}", 0) for n, room in enumerate(rooms)]
+        await asyncio.gather(*posts)
+        for room in ("lobby", "kitchen"):
+            mine = [post for post in posts if post.room == room]
+            assert [post.outcome.position for post in mine] == [3 * turn + 1, 3 * turn + 2, 3 * turn + 3]
+    for room in ("lobby", "kitchen"):
+        assert [post.message() for added in told for post in added[room]] == await all_of(either, room)
+
+
+async def test_batches_of_every_size_are_stored_whole(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path) as store:
+        stored = 0
+        for size in [*range(1, 70), 127, 128, 129, 1023, 1024]:
+            posts = [store.post("lobby", "ada", "hi", f"{size}-{n}", 0) for n in range(size)]
+            assert [p.position for p in await asyncio.gather(*posts)] == list(range(stored + 1, stored + size + 1))
+            stored += size
+        assert await store.head("lobby") == stored
 
 
 async def test_a_batch_holds_at_most_commit_rows(tmp_path: Path) -> None:
@@ -139,7 +164,7 @@ async def test_close_writes_what_is_queued(tmp_path: Path) -> None:
     await store.open()
     futures = [store.post("lobby", "ada", "hi", f"{n}", 0) for n in range(5000)]
     await store.close()
-    assert all(future.done() for future in futures)
+    assert all(post.is_told for post in futures)
     with pytest.raises(Unavailable):
         store.post("lobby", "ada", "late", "late", 0)
     async with SqliteStore(tmp_path) as store:
@@ -147,9 +172,10 @@ async def test_close_writes_what_is_queued(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_wait_does_not_disturb_the_batch(store: SqliteStore) -> None:
-    futures = [store.post("lobby", "ada", "hi", f"{n}", 0) for n in range(3)]
-    futures[1].cancel()
-    assert (await futures[2]).position == 3
+    posts = [store.post("lobby", "ada", "hi", f"{n}", 0) for n in range(3)]
+    posts[1].future().cancel()
+    posts[0].cancel()
+    assert (await posts[2]).position == 3
     assert await store.head("lobby") == 3
 
 
@@ -175,8 +201,8 @@ async def test_any_mix_of_posts_and_retries_is_one_gapless_log(actions: list[obj
     """Every (author, id) is in the log once, positions are 1..n, and every answer names its message's position."""
     async with SqliteStore(":memory:", limits=Limits(commit_rows=7)) as store:
         published: list[Message] = []
-        store.on_committed = lambda added: published.extend(added["lobby"])
-        asked: list[tuple[str, str, asyncio.Future[Posted]]] = []
+        store.on_committed = lambda added: published.extend(post.message() for post in added["lobby"])
+        asked: list[tuple[str, str, Promise[Posted]]] = []
         for action in actions:
             if isinstance(action, tuple):
                 by, number = action

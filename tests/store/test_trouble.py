@@ -88,7 +88,7 @@ async def fill(store: SqliteStore) -> int:
 
 async def test_a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room(store: SqliteStore) -> None:
     published: list[int] = []
-    store.on_committed = lambda added: published.extend(m.position for m in added["lobby"])
+    store.on_committed = lambda added: published.extend(post.outcome.position for post in added["lobby"])
     await store._write(lambda db, log: db.execute("PRAGMA max_page_count = 500").fetchone())
     stored = await fill(store)
     assert await store.head("lobby") == stored

@@ -5,8 +5,8 @@
     async def greet(name: str, peer: Peer) -> str: ...
 
 A plain function runs at once on the loop, so it must not block (`thread=True` runs it in a thread); one that returns
-a future is answered when that is done. `async def` runs as a task; an async generator answers with a stream. A
-parameter annotated `Peer` gets the caller, one annotated `AsyncIterator[T]` the caller's stream.
+a future or a `Promise` is answered when that is done. `async def` runs as a task; an async generator answers with a
+stream. A parameter annotated `Peer` gets the caller, one annotated `AsyncIterator[T]` the caller's stream.
 """
 
 import collections.abc
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieline.errors import ConfigError, InvalidArgument, NotFound
+from tieline.promise import Promise
 from tieline.wire.messages import UNREADABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -140,7 +141,7 @@ class Handler:
         if inspect.iscoroutinefunction(self.function):
             return Way.TASK
         origin = typing.get_origin(self.result) or self.result
-        if origin in (Future, ThreadFuture, collections.abc.Awaitable):
+        if origin in (Future, ThreadFuture, Promise, collections.abc.Awaitable):
             self.result = (typing.get_args(self.result) or (Any,))[0]
             return Way.FUTURE
         return Way.THREAD if thread else Way.AT_ONCE

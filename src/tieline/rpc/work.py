@@ -30,6 +30,7 @@ from tieline.errors import (
 from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
+from tieline.promise import Promise
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.wire.frames import Kind
@@ -188,6 +189,10 @@ class Work:
     def _await(self, channel: int, handler: Handler, arguments: msgspec.Struct, stream: Any) -> None:
         try:
             value = handler.invoke(arguments, self._peer, stream)
+            if isinstance(value, Promise):
+                self._running[channel] = value
+                value.listen(self, channel, handler.name)
+                return
             future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
         except BaseException:
             self._over(channel)
@@ -211,12 +216,12 @@ class Work:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
-                self._answer(channel, await asyncio.to_thread(handler.invoke, arguments, peer, stream))
+                self.answer(channel, _encode(await asyncio.to_thread(handler.invoke, arguments, peer, stream)))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                self._answer(channel, value)
+                self.answer(channel, _encode(value))
             self._link.flush_soon()
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
@@ -224,18 +229,27 @@ class Work:
         except Exception as error:
             self.fail(channel, handler.name, error)
 
+    def told(self, channel: int, method: str, outcome: Any) -> None:
+        """What a handler promised is there."""
+        self._over(channel)
+        try:
+            if isinstance(outcome, BaseException):
+                self.fail(channel, method, outcome)
+            else:
+                self.answer(channel, _encode(outcome))
+                self._link.flush_soon()
+        except Exception as error:
+            self.fail(channel, method, error)
+
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self._over(channel)
         try:
-            self._answer(channel, done.result())
+            self.answer(channel, _encode(done.result()))
             self._link.flush_soon()
         except asyncio.CancelledError:
             self.fail(channel, method, Cancelled())
         except Exception as error:
             self.fail(channel, method, error)
-
-    def _answer(self, channel: int, value: Any) -> None:
-        self.answer(channel, _encode(value))
 
     def answer(self, channel: int, payload: bytes) -> None:
         """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises

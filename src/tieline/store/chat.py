@@ -4,11 +4,12 @@ A room is a log: positions run from 1 without a gap and never change. Times are 
 within a room. A room comes to be with its first message or topic line.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
+
+from tieline.promise import Promise
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +31,20 @@ class Posted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     duplicate: bool = False
 
 
+class Post(Promise[Posted], eq=False, gc=False):
+    """A message on its way to the disk, and the promise of it. `at` is when the author's server had it."""
+
+    room: str
+    by: str
+    text: str
+    id: str
+    at: int
+
+    def message(self) -> Message:
+        """As it is stored; once it is."""
+        return Message(self.outcome.position, self.outcome.at, self.by, self.text, self.id)
+
+
 class Page(msgspec.Struct, frozen=True):
     """Messages in order of position. `end`: there are no more in the direction that was asked for."""
 
@@ -48,8 +63,8 @@ class RoomState(msgspec.Struct, frozen=True):
     topic_line: str = ""
 
 
-Committed = dict[str, list[Message]]
-"What one commit added, by room, in order of position."
+Committed = dict[str, list[Post]]
+"What one commit added, by room, in order of position. Most of it nobody follows, so it is not made messages of yet."
 
 
 class ChatStore(Protocol):
@@ -59,10 +74,10 @@ class ChatStore(Protocol):
     """Called on the loop once for each commit, before the posts in it are answered. Commits come in order, and the
     answer of any method comes after all commits that it could have seen on its way through the writer."""
 
-    def post(self, room: str, by: str, text: str, id: str, at: int) -> asyncio.Future[Posted]:
-        """Add a message; done when it is durable. `at` is raised to the room's last time if it is earlier.
+    def post(self, room: str, by: str, text: str, id: str, at: int) -> Promise[Posted]:
+        """Add a message; told when it is durable. `at` is raised to the room's last time if it is earlier.
 
-        Raises Overloaded at once when too much waits. The future may fail with Conflict (the author used this id for
+        Raises Overloaded at once when too much waits. What is told may be Conflict (the author used this id for
         another message) or Unavailable (the disk took nothing).
         """
 

@@ -13,11 +13,11 @@ from typing import Self, TypeVar
 
 from tieline.errors import ConfigError, Unavailable
 from tieline.limits import DEFAULT, Limits
-from tieline.store.chat import Committed
+from tieline.store.chat import Committed, Post
 from tieline.store.folder import DataFolder
 from tieline.store.log import MessageLog
 from tieline.store.schema import migrate
-from tieline.store.writer import Job, Outcome, Writer
+from tieline.store.writer import WEIGHT, Item, Job, Writer
 
 log = logging.getLogger("tieline.store")
 T = TypeVar("T")
@@ -75,9 +75,9 @@ class Database:
 
     def _write(self, work: Callable[[sqlite3.Connection, MessageLog], T]) -> asyncio.Future[T]:
         """Run it in the writer's next transaction; done when that is on disk. `work` may run twice."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._writer_or_refuse().put(Job(work, future))
-        return future
+        job = Job(work)
+        self._writer_or_refuse().put(job)
+        return job.future()
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run it on the reading connection: it sees all that was answered before."""
@@ -92,21 +92,16 @@ class Database:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _deliver(self, outcome: Outcome) -> None:
+    def _deliver(self, batch: list[Item], added: Committed) -> None:
         """On the loop, after a commit. Publish first: an answered author may at once ask who has seen it."""
-        self._waiting -= outcome.size
-        if outcome.added and self.on_committed is not None:
+        self._waiting -= sum([len(item.text) + WEIGHT for item in batch if type(item) is Post])
+        if added and self.on_committed is not None:
             try:
-                self.on_committed(outcome.added)
+                self.on_committed(added)
             except Exception:
                 log.exception("publishing what was committed failed; it is stored all the same")
-        for future, answer in outcome.answers:
-            if future.done():
-                continue
-            if isinstance(answer, BaseException):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        for item in batch:
+            item.tell()
 
     def _connect(self) -> sqlite3.Connection:
         db = _open(self._folder.database if self._folder else IN_MEMORY)
@@ -145,4 +140,4 @@ class Database:
 
 def _open(path: str | Path) -> sqlite3.Connection:
     # One thread uses it at a time, but which one is not fixed: opening and closing may be another's.
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)

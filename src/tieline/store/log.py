@@ -4,34 +4,20 @@ One step matters: `sqlite3` gives up the interpreter for every step and then que
 to 5 ms each time. A row per step would cost seconds where a batch per step costs one such wait.
 """
 
-import asyncio
 import sqlite3
 from functools import cache
+from typing import Any
 
 import msgspec
 
 from tieline.errors import CallError, Conflict
-from tieline.store.chat import Committed, Message, Posted, pair_of
+from tieline.store.chat import Committed, Post, Posted, pair_of
 from tieline.store.schema import POSITION_BITS
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
 _ROOMS_HELD = 65_536
 "Heads kept in memory at most; they are read again when asked for."
 _decode = msgspec.json.Decoder(list[tuple[int, int, int, str]]).decode
-
-
-class Post(msgspec.Struct, gc=False):
-    """A message on its way to the disk, and who waits for it."""
-
-    room: str
-    by: str
-    text: str
-    id: str
-    at: int
-    future: asyncio.Future[Posted]
-
-
-Result = tuple[asyncio.Future[Posted], Posted | CallError]
 
 
 class _Head:
@@ -56,12 +42,20 @@ class MessageLog:
         """What is in memory may not be what is on disk: read it again."""
         self._heads.clear()
 
-    def knows(self, posts: list[Post]) -> bool:
-        """True when `append(posts)` will be a single step, which needs no transaction around it."""
+    def knows(self, batch: list[Any]) -> bool:
+        """True for nothing but posts whose `append` will be a single step, which needs no transaction around it."""
         heads = self._heads
         if len(heads) > _ROOMS_HELD:
             heads.clear()
-        return heads.keys() >= {post.room for post in posts}
+        room = None
+        for item in batch:
+            if type(item) is not Post:
+                return False
+            if item.room is not room:
+                room = item.room
+                if room not in heads:
+                    return False
+        return True
 
     def head(self, room: str) -> int:
         """The position of the room's last message; 0 for a room that is not there."""
@@ -71,30 +65,28 @@ class MessageLog:
         number = find_room(self._db, room)
         return 0 if number is None else self._load(number).position
 
-    def append(self, posts: list[Post], added: Committed) -> list[Result]:
+    def append(self, posts: list[Post], added: Committed) -> None:
         """Add all of them. Raises sqlite3.IntegrityError when one was there before: then `append_new`."""
-        results: list[Result] = []
         values: list[object] = []
-        heads = self._heads
+        room = None
         for post in posts:
-            room, by, text, id, at = post.room, post.by, post.text, post.id, post.at
-            head = heads.get(room) or self._open(room)
+            if post.room is not room:  # of one room the name is mostly the same string
+                room = post.room
+                head = self._heads.get(room) or self._open(room)
+                group = added.setdefault(room, [])
             position = head.position = head.position + 1
+            at = post.at
             if at < head.at:
                 at = head.at
             else:
                 head.at = at
-            values += (head.base + position, at, by, id, text)
-            results.append((post.future, Posted(position, at)))
-            message = Message(position, at, by, text, id)
-            try:
-                added[room].append(message)
-            except KeyError:
-                added[room] = [message]
-        self._db.execute(_insert_sql(_padded(len(posts), values, 5)), values)
-        return results
+            values += (head.base + position, at, post.by, post.id, post.text)
+            post.outcome = Posted(position, at)
+            group.append(post)
+        # Not `execute`: that asks for the last row's number afterwards, and queues for the interpreter once more.
+        self._db.executemany(_insert_sql(_padded(len(posts), values, 5)), (values,))
 
-    def append_new(self, posts: list[Post], added: Committed) -> list[Result]:
+    def append_new(self, posts: list[Post], added: Committed) -> None:
         """The same, when some may be retries: those get the position of the first, in this batch or any before."""
         known = self._known(posts)
         new: dict[tuple[str, str], Post] = {}
@@ -102,20 +94,17 @@ class MessageLog:
             name = (post.by, post.id)
             if name not in known:
                 new.setdefault(name, post)
-        results = self.append(list(new.values()), added) if new else []
-        first = {name: result for name, (_, result) in zip(new, results, strict=True)}
+        if new:
+            self.append(list(new.values()), added)
         for post in posts:
             name = (post.by, post.id)
             if name in known:
                 key, at, text = known[name]
                 same = text == post.text and self._open(post.room).base == key & ~POSITION_MASK
-                results.append((post.future, _again(key & POSITION_MASK, at, same)))
-            elif new[name] is not post:
-                result = first[name]
-                assert isinstance(result, Posted)
-                same = new[name].text == post.text and new[name].room == post.room
-                results.append((post.future, _again(result.position, result.at, same)))
-        return results
+                post.outcome = _again(key & POSITION_MASK, at, same)
+            elif (first := new[name]) is not post:
+                same = first.text == post.text and first.room == post.room
+                post.outcome = _again(first.outcome.position, first.outcome.at, same)
 
     def _known(self, posts: list[Post]) -> dict[tuple[str, str], tuple[int, int, str]]:
         values: list[object] = []
@@ -163,8 +152,9 @@ def _again(position: int, at: int, same: bool) -> Posted | CallError:
 
 
 def _padded(rows: int, values: list[object], width: int) -> int:
-    """Fill up with rows of NULL to a power of two, so that a dozen prepared statements serve every size."""
-    size = 1 << (rows - 1).bit_length()
+    """Fill up with rows of NULL, by an eighth at most, so that some fifty prepared statements serve every size."""
+    step = max(1, 1 << (rows - 1).bit_length() >> 4)
+    size = -(-rows // step) * step
     values.extend((None,) * (width * (size - rows)))
     return size
 

@@ -1,29 +1,29 @@
 """Rooms and messages in SQLite: the ChatStore half of SqliteStore."""
 
-import asyncio
 import sqlite3
 
 from tieline.errors import InvalidArgument, Overloaded
+from tieline.promise import Promise
 from tieline.store import history as read
-from tieline.store.chat import Page, Posted, RoomState
+from tieline.store.chat import Page, Post, Posted, RoomState
 from tieline.store.database import Database
-from tieline.store.log import MessageLog, Post, find_room, make_room
+from tieline.store.log import MessageLog, find_room, make_room
 from tieline.store.writer import WEIGHT
 
 
 class SqliteChat(Database):
     """See `store.chat.ChatStore` for what each method promises."""
 
-    def post(self, room: str, by: str, text: str, id: str, at: int) -> asyncio.Future[Posted]:
+    def post(self, room: str, by: str, text: str, id: str, at: int) -> Promise[Posted]:
         size = len(text) + WEIGHT
         if self._waiting + size > self._limits.commit_queue:
             raise Overloaded("too many messages wait for the server's disk; try again in a moment")
         if not (text.isascii() and id.isascii() and room.isascii() and by.isascii()):
             _check_storable(room, by, text, id)
-        future: asyncio.Future[Posted] = self._loop.create_future()
-        self._writer_or_refuse().put(Post(room, by, text, id, at, future))
+        post = Post(room, by, text, id, at)
+        (self._writer or self._writer_or_refuse()).put(post)
         self._waiting += size
-        return future
+        return post
 
     async def head(self, room: str) -> int:
         return await self._write(lambda db, log: log.head(room))

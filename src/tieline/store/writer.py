@@ -14,39 +14,29 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from itertools import groupby
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
-import msgspec
-
 from tieline.errors import InternalError, TielineError, Unavailable
-from tieline.store.chat import Committed
-from tieline.store.log import MessageLog, Post
+from tieline.promise import Promise
+from tieline.store.chat import Committed, Post
+from tieline.store.log import MessageLog
 
 log = logging.getLogger("tieline.store")
 T = TypeVar("T")
 
 
-class Job(msgspec.Struct):
+class Job(Promise[Any], eq=False, gc=False):
     """Any other work on the tables. It may run twice (the first time rolled back), so it touches nothing else."""
 
     work: Callable[[sqlite3.Connection, MessageLog], Any]
-    future: asyncio.Future[Any]
-
-
-class Outcome(msgspec.Struct):
-    """What became of one batch. Each answer is a value, or the exception to raise."""
-
-    items: int
-    size: int
-    added: Committed
-    answers: list[tuple[asyncio.Future[Any], Any]]
 
 
 Item = Post | Job
 WEIGHT = 256
 "Bytes that a waiting message is counted as beside its text, near enough."
-Deliver = Callable[[Outcome], None]
+Deliver = Callable[[list[Item], Committed], None]
+"A batch whose outcomes are final, and what it added."
 
 
 class Writer:
@@ -98,7 +88,7 @@ class Writer:
         try:
             commits = Commits(db)
             while batch := self._next_batch():
-                self._on_loop(self._deliver, commits.commit(batch))
+                self._on_loop(self._deliver, batch, commits.commit(batch))
         finally:
             db.close()
             self._on_loop(_settle, self._ended, None)
@@ -106,15 +96,12 @@ class Writer:
     def _next_batch(self) -> list[Item]:
         """Wait for work, then take all there is. Empty: nothing will come any more."""
         batch = self._rest or self._queue.get() or []
-        try:
-            while batch and len(batch) < self._batch:
-                more = self._queue.get(False)
-                if more is None:
-                    self._queue.put(None)  # write these first, and end with the next batch
-                    break
-                batch += more
-        except Empty:
-            pass
+        while batch and len(batch) < self._batch and not self._queue.empty():
+            more = self._queue.get()
+            if more is None:
+                self._queue.put(None)  # write these first, and end with the next batch
+                break
+            batch += more
         self._rest = batch[self._batch :]
         return batch[: self._batch]
 
@@ -132,34 +119,34 @@ class Commits:
         self._db = db
         self._log = MessageLog(db)
 
-    def commit(self, batch: list[Item]) -> Outcome:
-        """Write the batch, durably, and say what became of it. Never raises."""
+    def commit(self, batch: list[Item]) -> Committed:
+        """Write the batch, durably, and say what it added. Each item has its outcome then. Never raises."""
         try:
             try:
-                added, answers = self._write(batch, MessageLog.append)
+                return self._write(batch, MessageLog.append)
             except sqlite3.IntegrityError:
                 self._undo()
-                added, answers = self._write(batch, MessageLog.append_new)
+                return self._write(batch, MessageLog.append_new)
         except Exception as error:
             self._undo()
-            added, answers = {}, [(item.future, _refusal(error)) for item in batch]
-        size = sum([len(item.text) + WEIGHT for item in batch if type(item) is Post])
-        return Outcome(len(batch), size, added, answers)
+            for item in batch:
+                item.outcome = _refusal(error)
+            return {}
 
-    def _write(self, batch: list[Item], append: Callable[..., Any]) -> tuple[Committed, list[tuple[Any, Any]]]:
+    def _write(self, batch: list[Item], append: Callable[[MessageLog, list[Post], Committed], None]) -> Committed:
         added: Committed = {}
-        answers: list[tuple[Any, Any]] = []
-        runs = [(kind, list(run)) for kind, run in groupby(batch, type)]
-        if len(runs) == 1 and runs[0][0] is Post and append is MessageLog.append and self._log.knows(batch):  # type: ignore[arg-type]
-            return added, append(self._log, batch, added)
+        if append is MessageLog.append and self._log.knows(batch):
+            append(self._log, batch, added)  # type: ignore[arg-type]
+            return added
         self._db.execute("BEGIN IMMEDIATE")
-        for kind, run in runs:
+        for kind, run in groupby(batch, type):
             if kind is Post:
-                answers += append(self._log, run, added)
+                append(self._log, list(run), added)  # type: ignore[arg-type]
             else:
-                answers += [(job.future, self._perform(job)) for job in run if isinstance(job, Job)]
+                for job in run:
+                    job.outcome = self._perform(job)  # type: ignore[arg-type]
         self._db.execute("COMMIT")
-        return added, answers
+        return added
 
     def _perform(self, job: Job) -> Any:
         """One job's value; or its own error, with what it did undone."""

@@ -8,7 +8,7 @@ import pytest
 from tieline.limits import DEFAULT
 from tieline.services.chat.presence import Presence
 from tieline.services.chat.room_topics import RoomTopics
-from tieline.store.chat import Committed, Message, Page
+from tieline.store.chat import Committed, Message, Page, Post, Posted
 
 
 class SlowStore:
@@ -38,7 +38,7 @@ def rooms(store: SlowStore) -> RoomTopics:
 
 
 def commit(*positions: int) -> Committed:
-    return {"lobby": [Message(position, 0, "ada", "hi", f"{position}") for position in positions]}
+    return {"lobby": [Post("lobby", "ada", "hi", f"{n}", 0, outcome=Posted(n, 0)) for n in positions]}
 
 
 async def asked(store: SlowStore, times: int = 1) -> None:
@@ -91,7 +91,7 @@ async def test_a_topic_nobody_follows_is_let_go(store: SlowStore, rooms: RoomTop
 
 async def test_the_log_is_read_no_further_than_was_published(store: SlowStore, rooms: RoomTopics) -> None:
     rooms.committed(commit(1, 2))
-    store.log = commit(1, 2, 3)["lobby"]  # the third is on disk, and told in a moment
+    store.log = [post.message() for post in commit(1, 2, 3)["lobby"]]  # the third is on disk, and told in a moment
     topic = await rooms.topic("lobby")
     assert topic._read is not None
     assert [position for position, _ in await topic._read(0, 10)] == [1, 2]

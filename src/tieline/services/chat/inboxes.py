@@ -11,7 +11,7 @@ from tieline.errors import Denied
 from tieline.limits import Limits
 from tieline.rpc.peer import Peer
 from tieline.rpc.topic import Topic
-from tieline.store.chat import Committed, Message, pair_of
+from tieline.store.chat import Committed, Message, Post, pair_of
 
 
 class Direct(msgspec.Struct, frozen=True):
@@ -34,11 +34,11 @@ class Inboxes:
         """The store has these on disk now."""
         if not self._topics:
             return
-        for room, messages in added.items():
+        for room, posts in added.items():
             pair = pair_of(room)
             if pair is not None:
                 for owner, other in (pair, pair[::-1]):
-                    self._deliver(owner, other, messages)
+                    self._deliver(owner, other, posts)
 
     async def open(self, name: str, peer: Peer) -> Topic:
         """The caller's own, named `inbox` or `inbox/ACCOUNT`. Subscribe to it before anything else is awaited."""
@@ -49,16 +49,16 @@ class Inboxes:
             raise Denied("guests cannot send or read direct messages; ask for an account")
         return self._topics.get(owner) or self._make(owner)
 
-    def _deliver(self, owner: str, other: str, messages: list[Message]) -> None:
+    def _deliver(self, owner: str, other: str, posts: list[Post]) -> None:
         topic = self._topics.get(owner)
         if topic is None or owner == other:  # notes to oneself are no news
             return
         if not topic.subscribers:  # whoever asked for it did not follow it after all
             self._let_go(owner)
             return
-        for message in messages:
-            if message.by == other:
-                topic.publish(Direct(f"@{other}", message))
+        for post in posts:
+            if post.by == other:
+                topic.publish(Direct(f"@{other}", post.message()))
 
     def _make(self, owner: str) -> Topic:
         def moved(peer: Peer, came: bool) -> None:

@@ -1,7 +1,7 @@
 """The methods of chat. Each finds the room the caller means, checks what was given, and asks the store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -68,8 +68,8 @@ class Chat:
         offered = (self.post, self.history, self.enter, self.rooms, self.who, self.topic, self.read)
         return {method.__name__: method for method in offered}
 
-    # Not `async def`: a post is answered by the store's own future, without a task of its own.
-    def post(self, room: str, text: str, id: str, peer: Peer) -> asyncio.Future[Posted]:
+    # Not `async def`: a post is answered by the store's own promise, without a task of its own.
+    def post(self, room: str, text: str, id: str, peer: Peer) -> Awaitable[Posted]:
         """Say something. Answered when it is on disk; the same id again is the same message, so retrying is safe."""
         # No character takes more than four bytes, so most texts need not be encoded to know.
         if not 0 < len(text) <= self._limits.text // 4:

@@ -29,15 +29,15 @@ class RoomTopics:
 
     def committed(self, added: Committed) -> None:
         """The store has these on disk now."""
-        for room, messages in added.items():
-            self._heads[room] = messages[-1].position
+        for room, posts in added.items():
+            self._heads[room] = posts[-1].outcome.position
             topic = self._topics.get(room)
             if topic is None:
                 continue
             if not topic.subscribers:
                 del self._topics[room]
                 continue
-            for message in messages:
+            for message in [post.message() for post in posts]:
                 # A topic may be younger than the commit that is told now: its head counts this message already.
                 if message.position > topic.position:
                     topic.publish(message, message.position)

@@ -1,0 +1,93 @@
+"""A value that comes later: what an `asyncio.Future` is, for whoever answers thousands of them at one stroke.
+
+Whoever made it sets `outcome`, in whatever thread, and calls `tell()` on the loop, once. Who listens is called within
+that, not in a later turn of the loop: that is what it saves. It can be awaited like any other, by one.
+"""
+
+import asyncio
+from collections.abc import Generator
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Who is told, and with which of his own numbers and names."""
+
+    def told(self, number: int, name: str, outcome: Any) -> None:
+        """Never raises. `outcome` is the value, or the exception there is instead."""
+
+
+class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
+    """Until it is told it refers to its listener, who may refer to it: `cancel()` what is not wanted any more."""
+
+    outcome: Any = None
+    "The value, or the exception to raise; final once it is told."
+    is_told: bool = False
+    _listener: Any = None
+    _number: int = 0
+    _name: str = ""
+    _over: Any = None
+
+    def listen(self, listener: Listener, number: int, name: str) -> None:
+        """Have the outcome told to this one: at once if it is there already. Only one can wait for it."""
+        if self.is_told:
+            listener.told(number, name, self.outcome)
+        elif self._listener is not None:
+            raise RuntimeError("two wait for one promise; the second must wait for the first")
+        else:
+            self._listener, self._number, self._name = listener, number, name
+
+    def tell(self) -> None:
+        """The outcome is there."""
+        self.is_told = True
+        listener = self._listener
+        if listener is not None:
+            self._listener = None
+            listener.told(self._number, self._name, self.outcome)
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    def cancel(self) -> None:
+        """Who listens is told a CancelledError, now, and nothing later. What is under way is not stopped by that."""
+        listener = self._listener
+        if listener is not None:
+            self._listener = None
+            listener.told(self._number, self._name, asyncio.CancelledError())
+
+    def over(self) -> "asyncio.Future[None]":
+        """Done when it is told."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+            if self.is_told:
+                self._over.set_result(None)
+        future: asyncio.Future[None] = self._over
+        return future
+
+    def future(self) -> "asyncio.Future[T]":
+        """For who wants to wait for several things, or to be called in a turn of the loop of his own."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.listen(_Awaiting(future), 0, "")
+        return future
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.future().__await__()
+
+
+class _Awaiting:
+    """Passes an outcome on to a future."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: "asyncio.Future[Any]") -> None:
+        self._future = future
+
+    def told(self, number: int, name: str, outcome: Any) -> None:
+        if self._future.done():
+            return
+        if isinstance(outcome, BaseException):
+            self._future.set_exception(outcome)
+        else:
+            self._future.set_result(outcome)
