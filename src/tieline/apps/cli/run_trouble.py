@@ -18,5 +18,7 @@ def outcome(error: Exception, timeout: float | None) -> tuple[str, int]:
             return str(error), NO_COMMAND
         case Denied(data={"command": _}):
             return str(error), CANNOT_RUN
+        case OSError(strerror=str(reason)):
+            return f"{error.filename}: {reason}" if error.filename else reason, GONE
         case _:
             return str(error), GONE

@@ -90,6 +90,8 @@ async def _copy_output(command: commands.Command, out: Sink) -> tuple[commands.E
         unread = True
         with suppress(NotFound):
             await command.unread()
+    except OSError as error:  # a full disk, perhaps
+        raise OSError(error.errno, error.strerror, "standard output") from error
     return await command.wait(), unread
 
 
@@ -99,6 +101,8 @@ async def _copy(source: Incoming[bytes], out: Sink) -> None:
             await out.write(piece)
     except BrokenPipeError:
         await source.aclose()  # the command is told so when it writes more
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard error") from error
 
 
 @contextmanager
