@@ -9,6 +9,7 @@ from tests.rpc.conftest import settle, until
 
 from tieline.errors import InvalidArgument, LinkClosed, TooLarge
 from tieline.limits import KiB, Limits
+from tieline.rpc.outgoing import Outlet, Pourable
 from tieline.wire.frames import Kind
 
 SMALL = Limits(window=4 * KiB)
@@ -154,6 +155,36 @@ async def test_an_item_that_cannot_be_written_is_the_senders_error(join, served)
 
 
 # -- holding back ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_source_that_concludes_has_the_last_word(join, handlers):
+    """Its reader has everything while the handler has not even come to its end; what that says then goes nowhere."""
+    gate = asyncio.Event()
+    finished = []
+
+    class Concluding(Pourable):
+        async def pour(self, outlet: Outlet) -> None:
+            assert await outlet.ready()
+            outlet.write(b"bytes")
+            outlet.conclude("last")
+            outlet.flush()
+            await gate.wait()
+
+    @handlers.method("concluding")
+    async def concluding() -> AsyncIterator[Any]:
+        try:
+            yield Concluding()
+            yield "too late"
+        finally:
+            finished.append(True)
+
+    client, server = await join(handlers)
+    assert [item async for item in client.stream("concluding")] == [b"bytes", "last"]
+    assert not finished
+    gate.set()
+    await until(lambda: finished)
+    await settle()
+    nothing_open(client, server)
 
 
 async def test_a_stalled_reader_holds_back_its_own_stream_only(join, served):

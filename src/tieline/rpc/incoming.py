@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tieline.errors import InvalidArgument, ProtocolError
+from tieline.rpc.arrival import decoder
 from tieline.wire.messages import UNREADABLE
 
 T = TypeVar("T")
@@ -37,9 +38,7 @@ class Incoming(Generic[T]):
     ) -> None:
         """`consumed(size, elements)` hears what was read, at the latest when nothing more waits."""
         self.name = name
-        self._decode: Callable[[bytes], Any] = (
-            msgspec.msgpack.decode if item is Any else msgspec.msgpack.Decoder(item).decode
-        )
+        self._decode = decoder(item)
         self._consumed = consumed
         self._stop = stop
         self._items: deque[tuple[bytes, bool]] = deque()
