@@ -81,6 +81,8 @@ def test_little_of_the_servers_environment_is_the_commands(serve: Serve, owner: 
         (("--cwd", "/no/such/folder", "true"), 255, "/no/such/folder"),
         (("--timeout", "1s", "sleep", "100"), 124, "did not end within 1 s"),
         (("--on", "nowhere", "true"), 255, "nowhere"),
+        (("--on", "none-*", "true"), 255, "none-*"),
+        (("ls -l | wc",), 127, "to have sh read it, use --shell"),
     ],
 )
 def test_trouble_has_a_sentence_and_a_number(
@@ -215,3 +217,17 @@ def test_an_output_that_cannot_be_written_is_one_sentence(server: Serving, owner
         command = [sys.executable, "-m", "tieline", "run", "-n", "--", "echo", "hi"]
         done = subprocess.run(command, env=owner.environment, stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE)
     assert (done.returncode, done.stderr) == (255, b"tieline: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["run", "shell"])
+@pytest.mark.parametrize("option", ["--onn", "-x"])
+def test_a_misspelled_option_is_not_taken_for_the_command(owner: Person, command: str, option: str) -> None:
+    done = owner.run(command, option, "lab-1", "--", "true")
+    assert done.returncode == 2
+    assert f"No such option '{option}'" in done.stderr
+
+
+def test_a_shell_without_a_terminal_says_what_to_use(owner: Person) -> None:
+    done = owner.run("shell")
+    assert done.returncode == 2
+    assert done.stderr == "tieline: a shell needs a terminal on both ends; without one, use `tieline run`\n"
