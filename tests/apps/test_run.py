@@ -82,6 +82,7 @@ def test_little_of_the_servers_environment_is_the_commands(serve: Serve, owner: 
         (("--timeout", "1s", "sleep", "100"), 124, "did not end within 1 s"),
         (("--on", "nowhere", "true"), 255, "nowhere"),
         (("--on", "none-*", "true"), 255, "none-*"),
+        (("--on", "server", "true"), 255, "without --on it is the server's own"),
         (("ls -l | wc",), 127, "to have sh read it, use --shell"),
     ],
 )
