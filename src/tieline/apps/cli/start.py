@@ -1,4 +1,4 @@
-"""The first that is loaded of the command line: until the rest is, Ctrl-C ends it as it ends any program, in silence."""
+"""The first of the command line that is loaded: until the rest is, Ctrl-C ends it as it ends any program, silently."""
 
 import signal
 
