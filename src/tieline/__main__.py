@@ -1,6 +1,6 @@
 """`python -m tieline` is `tieline`."""
 
-from tieline.apps.cli.main import main
+from tieline.apps.cli.start import main
 
 if __name__ == "__main__":
     main()

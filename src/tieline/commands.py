@@ -3,7 +3,6 @@
 Nothing is parsed by a shell, and both outputs are bytes, each under credit of its own.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -56,15 +55,12 @@ class Command:
 
     async def rest(self) -> tuple[bytes, Ended]:
         """All that it writes from now on, and how it ended."""
-        pieces = []
-        async for item in self._stdout:
-            if type(item) is Ended:
-                self._ended = item
-            else:
-                pieces.append(item)
+        items = await self._stdout.gathered()
+        if items and type(items[-1]) is Ended:
+            self._ended = items.pop()
         if self._ended is None:
             raise LinkClosed("the command's end was not told")
-        return b"".join(pieces), self._ended
+        return b"".join(items), self._ended
 
     async def wait(self) -> Ended:
         """How it ended; whatever of its output was not read is thrown away."""
@@ -143,28 +139,15 @@ async def run(
     """Run a command to its end, and give all that it wrote. See `start`."""
     source = _once(input) if isinstance(input, bytes) else input
     command = await start(peer, argv, target=target, cwd=cwd, env=env, input=source, merge=merge, timeout=timeout)
-    reading = None if command.stderr is None else asyncio.create_task(_all(command.stderr))
+    if command.stderr is not None:
+        command.stderr.gather()
     try:
         stdout, ended = await command.rest()
-        stderr = b"" if reading is None else reading.result() if reading.done() else await reading
+        stderr = b"" if command.stderr is None else b"".join(await command.stderr.gathered())
     except BaseException:
-        if reading is not None:
-            await _stop(reading)
         await command.close()
         raise
     return Completed(ended.code, ended.signal, stdout, stderr)
-
-
-async def _all(stream: Incoming[Any]) -> bytes:
-    return b"".join([piece async for piece in stream])
-
-
-async def _stop(task: "asyncio.Task[bytes]") -> None:
-    task.cancel()
-    if not task.done():
-        await asyncio.gather(task, return_exceptions=True)
-    elif not task.cancelled():
-        task.exception()  # looked at: of two errors of one command, the first is told
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -81,6 +81,9 @@ def test_little_of_the_servers_environment_is_the_commands(serve: Serve, owner: 
         (("--cwd", "/no/such/folder", "true"), 255, "/no/such/folder"),
         (("--timeout", "1s", "sleep", "100"), 124, "did not end within 1 s"),
         (("--on", "nowhere", "true"), 255, "nowhere"),
+        (("--on", "none-*", "true"), 255, "none-*"),
+        (("--on", "server", "true"), 255, "without --on it is the server's own"),
+        (("ls -l | wc",), 127, "to have sh read it, use --shell"),
     ],
 )
 def test_trouble_has_a_sentence_and_a_number(
@@ -196,3 +199,36 @@ def test_what_was_run_and_who_may_run_what(server: Serving, owner: Person) -> No
     owner.out("allow", account, "--commands", "ANY", "--on", "ANY")
     assert ran(owner, "true").returncode == 0
     assert owner.run("allow", account).returncode == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_descriptor_is_nothing_at_all(server: Serving, owner: Person, closed: str) -> None:
+    """Its number would else be given to the link, and what the command says be written into that."""
+    line = f'"$0" -m tieline run -- sh -c "cat; echo out; echo errors >&2; exit 7" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable], env=owner.environment, input=b"", capture_output=True, timeout=DEADLINE
+    )
+    assert done.returncode == 7
+    assert done.stdout == (b"" if ">&- " in f"{closed} " and closed != "2>&-" else b"out\n")
+    assert done.stderr == (b"" if "2>&-" in closed else b"errors\n")
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(server: Serving, owner: Person) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "tieline", "run", "-n", "--", "echo", "hi"]
+        done = subprocess.run(command, env=owner.environment, stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE)
+    assert (done.returncode, done.stderr) == (255, b"tieline: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["run", "shell"])
+@pytest.mark.parametrize("option", ["--onn", "-x"])
+def test_a_misspelled_option_is_not_taken_for_the_command(owner: Person, command: str, option: str) -> None:
+    done = owner.run(command, option, "lab-1", "--", "true")
+    assert done.returncode == 2
+    assert f"No such option '{option}'" in done.stderr
+
+
+def test_a_shell_without_a_terminal_says_what_to_use(owner: Person) -> None:
+    done = owner.run("shell")
+    assert done.returncode == 2
+    assert done.stderr == "tieline: a shell needs a terminal on both ends; without one, use `tieline run`\n"

@@ -44,7 +44,7 @@ def no_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def refuse(*_: object) -> None:
         raise AssertionError("hashed before checking")
 
-    monkeypatch.setattr("scramp.core.hi", refuse)
+    monkeypatch.setattr("tieline.login.scram_client.pbkdf2_hmac", refuse)
     return
 
 

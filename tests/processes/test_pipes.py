@@ -50,6 +50,22 @@ def test_what_is_fed_is_read(run: Callable[[Case], None]) -> None:
     run(case)
 
 
+def test_the_end_is_told_as_it_is_found(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        reading, writing = os.pipe()
+        os.write(writing, b"all")
+        os.close(writing)
+        reader = Reader(reading)
+        got = bytearray()
+        found: list[tuple[bytes, bool]] = []
+        pause: asyncio.Future[bool] = asyncio.ensure_future(reader.read(got.extend, lambda: 100))
+        reader.at_end = lambda: found.append((bytes(got), pause.done()))
+        assert await pause is False
+        assert found == [(b"all", False)]
+
+    run(case)
+
+
 def test_a_reader_takes_no_more_than_there_is_room_for(run: Callable[[Case], None]) -> None:
     async def case() -> None:
         reading, writing = os.pipe()

@@ -9,6 +9,7 @@ from tests.rpc.conftest import settle, until
 
 from tieline.errors import InvalidArgument, LinkClosed, TooLarge
 from tieline.limits import KiB, Limits
+from tieline.rpc.outgoing import Outlet, Pourable
 from tieline.wire.frames import Kind
 
 SMALL = Limits(window=4 * KiB)
@@ -154,6 +155,36 @@ async def test_an_item_that_cannot_be_written_is_the_senders_error(join, served)
 
 
 # -- holding back ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_source_that_concludes_has_the_last_word(join, handlers):
+    """Its reader has everything while the handler has not even come to its end; what that says then goes nowhere."""
+    gate = asyncio.Event()
+    finished = []
+
+    class Concluding(Pourable):
+        async def pour(self, outlet: Outlet) -> None:
+            assert await outlet.ready()
+            outlet.write(b"bytes")
+            outlet.conclude("last")
+            outlet.flush()
+            await gate.wait()
+
+    @handlers.method("concluding")
+    async def concluding() -> AsyncIterator[Any]:
+        try:
+            yield Concluding()
+            yield "too late"
+        finally:
+            finished.append(True)
+
+    client, server = await join(handlers)
+    assert [item async for item in client.stream("concluding")] == [b"bytes", "last"]
+    assert not finished
+    gate.set()
+    await until(lambda: finished)
+    await settle()
+    nothing_open(client, server)
 
 
 async def test_a_stalled_reader_holds_back_its_own_stream_only(join, served):
@@ -490,3 +521,49 @@ async def test_large_items_both_ways_at_once_do_not_wait_for_each_other(join, ha
     assert [piece async for piece in client.stream("echo", source=Source(pieces).read())] == pieces
     await settle()
     nothing_open(client, server)
+
+
+@pytest.mark.parametrize("read_first", [0, 3])
+async def test_a_stream_that_is_gathered_is_whole_and_never_stalls(join, served, read_first):
+    """Far more than the window, with nobody waiting for it while it comes."""
+    client, server = await join(served, limits=SMALL)
+    items = [b"raw" * 500, {"a": 1}, b"", *(bytes(1000) for _ in range(200)), "last"]
+    served.source = Source(items)
+    stream = await client.start_stream("items", None, Any, {})
+    assert [await anext(stream) for _ in range(read_first)] == items[:read_first]
+    stream.gather()
+    await until(lambda: stream.over)
+    assert await stream.gathered() == items[read_first:]
+    assert await stream.gathered() == []
+    await settle()
+    nothing_open(client, server)
+
+
+async def test_gathering_ends_with_the_streams_error_and_can_be_given_up(join, served, handlers):
+    @handlers.method("fails")
+    async def fails() -> AsyncIterator[bytes]:
+        yield b"part"
+        raise InvalidArgument("no more")
+
+    client, server = await join(served)
+    stream = await client.start_stream("fails", None, Any, {})
+    with pytest.raises(InvalidArgument, match="no more"):
+        await stream.gathered()
+    served.source = Source(iter(lambda: b"for ever", None))
+    stream = await client.start_stream("items.closed", None, Any, {})
+    reading = asyncio.ensure_future(stream.gathered())
+    await until(lambda: stream.waiting > 100)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await stream.aclose()
+    await until(lambda: served.source.closed)
+    await settle()
+    nothing_open(client, server)
+
+
+async def test_a_gathered_item_nobody_can_read_is_said(join, served):
+    client, _ = await join(served)
+    served.source = Source([b"raw", "text"])
+    stream = await client.start_stream("items", None, int, {})
+    with pytest.raises(InvalidArgument, match="an item of the stream"):
+        await stream.gathered()

@@ -219,7 +219,7 @@ async def test_what_goes_wrong_on_one_machine_is_its_own(
     assert "no machine 'away-1'" in results["away-1"]["about"]
     assert re.search(r"away-1 +255 +no machine", err)
     code, out, err = await owner.run("run", "--on", "nothing-*", "--", "true")
-    assert (code, out) == (2, "")
+    assert (code, out) == (255, "")
     assert "matches 'nothing-*'" in err
     code, _, err = await owner.run("run", "--on", "lab-*", "--timeout", "1s", "--", "sleep", "100")
     assert code == 124

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from tieline.errors import LoginFailed
 from tieline.login.credential import PLAIN, PLUS, Credential
 from tieline.login.names import PASSWORD
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 
-# SCRAM's library takes longer to load than all the rest of a login, and who comes by a Unix socket needs none of it.
 if TYPE_CHECKING:
-    from tieline.login.scram import ClientSide
+    from tieline.login.scram_client import ScramClient
 
 
 class ClientLogin:
@@ -26,7 +26,7 @@ class ClientLogin:
         self._credential = credential
         self._binding = binding
         self._random = random
-        self._scram: ClientSide | None = None
+        self._scram: ScramClient | None = None
         self._steps = 0
         self.proven = False
         "The server proved that it knows our secret, or the mechanism has no such proof."
@@ -45,14 +45,14 @@ class ClientLogin:
         if credential.mechanism != "SCRAM":
             self.proven = True
             return mechanism, credential.user.encode()
-        from tieline.login.scram import ClientSide
+        from tieline.login.scram_client import ScramClient  # who comes by a Unix socket needs none of it
 
-        self._scram = ClientSide(credential.user, credential.secret, self._binding, self._least, self._random)
+        self._scram = ScramClient(credential.user, credential.secret, self._binding, self._least, self._random)
         return mechanism, self._scram.first()
 
     async def step(self, data: bytes) -> bytes | None:
         """What to send next; None when nothing is left to send and the server has proven itself. Raises LoginFailed.
-        Hashes in a thread; cancelling is safe."""
+        Hashes passwords in a thread; cancelling is safe."""
         self._steps += 1
         if self._scram is not None and self._steps == 2:
             return await self._scram.final(data)
@@ -64,8 +64,6 @@ class ClientLogin:
 
     @property
     def _least(self) -> int:
-        from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS
-
         return PASSWORD_ITERATIONS if self._credential.user.endswith(f"/{PASSWORD}") else KEY_ITERATIONS
 
     def __repr__(self) -> str:

@@ -1,35 +1,34 @@
-"""SCRAM-SHA-256 and -PLUS (RFC 5802, 7677), both sides, as step machines: bytes in, bytes out, no sockets, no store.
+"""The server's side of SCRAM-SHA-256 and -PLUS (RFC 5802, 7677), as a step machine: bytes in, bytes out, no store.
 
 The arithmetic is scramp's. Ours is the caution around it: capped messages, one error for everything a peer can do
-wrong, channel binding that cannot be talked away, and iteration counts a client agrees to before it computes them.
+wrong, and channel binding that cannot be talked away. The client's side is scram_client.py.
 """
 
-import asyncio
 import hmac
 from collections.abc import Callable
 from typing import Any
 
-from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[import-untyped]
+from scramp import ScramException, ScramMechanism  # type: ignore[import-untyped]
 
 from tieline.errors import InvalidArgument, LoginFailed
 from tieline.login.credential import PLAIN, PLUS
 from tieline.login.records import Verifier
+from tieline.login.scram_bounds import END_POINT, KEY_ITERATIONS, MESSAGE, NONCE, PASSWORD_ITERATIONS, received
 
-__all__ = ["PLAIN", "PLUS", "ClientSide", "ServerSide"]
-
-MESSAGE = 4096
-"Bytes of the longest SCRAM message. Ours stay far below; a name in percent-encoding may take 1.5 KiB."
+__all__ = [
+    "KEY_ITERATIONS",
+    "MESSAGE",
+    "PASSWORD_ITERATIONS",
+    "PLAIN",
+    "PLUS",
+    "ServerSide",
+    "make_verifier",
+    "matches",
+    "mock_verifier",
+]
 
 SALT = 16
 "Bytes of every salt, real or mock: a length of its own would tell them apart."
-KEY_ITERATIONS = 4096
-"For random keys, which no number of guesses finds: the least that RFC 7677 allows."
-PASSWORD_ITERATIONS = 600_000
-"For passwords: what OWASP asks of PBKDF2-SHA256, about half a second."
-MAX_ITERATIONS = 1_000_000
-"The most a server may ask of a client; 10^9 would keep it busy for a quarter of an hour."
-
-_NONCE = 24
 
 
 def make_verifier(secret: str, iterations: int, random: Callable[[int], bytes]) -> Verifier:
@@ -70,9 +69,9 @@ class ServerSide:
     """The server's half. Call `user()` with the client's first message, look its verifier up, then `first`, `final`."""
 
     def __init__(self, binding: bytes | None, random: Callable[[int], bytes]) -> None:
-        self._binding = None if binding is None else ("tls-server-end-point", binding)
+        self._binding = None if binding is None else (END_POINT, binding)
         self._mechanism = ScramMechanism(PLAIN if binding is None else PLUS)
-        self._nonce = random(_NONCE).hex()
+        self._nonce = random(NONCE).hex()
 
     def user(self, message: bytes) -> str:
         """The user name in the client's first message, which is wholly checked on the way. Raises LoginFailed."""
@@ -95,7 +94,7 @@ class ServerSide:
 
     def final(self, message: bytes) -> bytes:
         """The answer to the client's proof, our own proof in it. Raises LoginFailed when theirs is none."""
-        text = _received(message)
+        text = received(message)
         try:
             self._server.set_client_final(text)
             return _sent(self._server.get_server_final())
@@ -103,63 +102,13 @@ class ServerSide:
             raise LoginFailed from None
 
     def _begin(self, message: bytes, verifier: Callable[[str], tuple[bytes, bytes, bytes, int]]) -> Any:
-        text = _received(message)
+        text = received(message)
         try:
             server: Any = self._mechanism.make_server(verifier, self._binding, self._nonce)
             server.set_client_first(text)
         except (ScramException, ValueError):
             raise LoginFailed("the first login message is not SCRAM as this server speaks it") from None
         return server
-
-
-class ClientSide:
-    """The client's half: `first()`, then `final(server's first)`, then `verify(server's final)`."""
-
-    def __init__(
-        self, user: str, secret: str, binding: bytes | None, least_iterations: int, random: Callable[[int], bytes]
-    ) -> None:
-        bound = None if binding is None else ("tls-server-end-point", binding)
-        mechanism = PLAIN if binding is None else PLUS
-        self._least = least_iterations
-        try:
-            self._client = ScramClient([mechanism], user, secret, bound, random(_NONCE).hex())
-        except (ScramException, ValueError):
-            raise LoginFailed from None  # a secret that cannot be stored cannot be the right one
-
-    def first(self) -> bytes:
-        return _sent(self._client.get_client_first())
-
-    async def final(self, message: bytes) -> bytes:
-        """Our proof. Raises LoginFailed, before computing anything, when the server asks too little or too much."""
-        text = _received(message)
-        try:
-            self._client.set_server_first(text)
-            asked = int(self._client.iterations)
-        except (ScramException, ValueError):
-            raise LoginFailed("the server's login message cannot be used") from None
-        if not self._least <= asked <= MAX_ITERATIONS:
-            # Fewer rounds would hand a false server a proof that is cheap to guess at; more would only burn our time.
-            raise LoginFailed(
-                f"the server asks for {asked:,} hash rounds, but only {self._least:,} to {MAX_ITERATIONS:,} are safe"
-            )
-        return _sent(await asyncio.to_thread(self._client.get_client_final))
-
-    def verify(self, message: bytes) -> None:
-        """Raises LoginFailed unless the server proved that it knows us."""
-        text = _received(message)
-        try:
-            self._client.set_server_final(text)
-        except (ScramException, ValueError):
-            raise LoginFailed("the server could not prove that it knows this account; do not trust it") from None
-
-
-def _received(message: bytes) -> str:
-    if len(message) > MESSAGE:
-        raise LoginFailed(f"a login message of {len(message):,} bytes came, the limit is {MESSAGE:,}")
-    try:
-        return message.decode()
-    except UnicodeDecodeError:
-        raise LoginFailed("a login message is not text") from None
 
 
 def _sent(message: str) -> bytes:

@@ -34,7 +34,7 @@ class Reader:
     `take(data)` gets a view of a buffer that is valid during the call; `room()` says how much it takes now.
     """
 
-    __slots__ = ("_busy", "_descriptor", "_loop", "_pause", "_room", "_take", "_watch", "total")
+    __slots__ = ("_busy", "_descriptor", "_loop", "_pause", "_room", "_take", "_watch", "at_end", "total")
 
     def __init__(self, descriptor: int, watch: Watching | None = None) -> None:
         os.set_blocking(descriptor, False)
@@ -43,6 +43,8 @@ class Reader:
         self._descriptor = descriptor
         self._pause: asyncio.Future[bool] | None = None
         self._busy = False
+        self.at_end: Callable[[], object] | None = None
+        "Called as its end is found: a turn of the loop sooner than whoever awaits `read`."
         self.total = 0
         "Bytes read."
 
@@ -87,6 +89,8 @@ class Reader:
                 size = 0
             if not size:
                 self._settle(False)
+                if self.at_end is not None:
+                    self.at_end()
                 return
             self.total += size
             self._take(buffer[:size])

@@ -22,7 +22,12 @@ class Arrival:
 
 def decoder(kind: Any) -> Callable[[bytes], Any]:
     """What reads an encoded value as `kind`: a type, or an Arrival."""
-    return kind.read if type(kind) is Arrival else _type_decoder(kind)
+    if type(kind) is Arrival:
+        return kind.read
+    try:
+        return _type_decoder(kind)
+    except TypeError:  # not every annotation can be looked up
+        return msgspec.msgpack.Decoder(kind).decode
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from tieline.wire.frames import Kind
 
 log = logging.getLogger("tieline.calls")
 _encode = msgspec.msgpack.Encoder().encode
-_DATA, _ITEM = int(Kind.DATA), int(Kind.ITEM)
+_DATA, _ITEM, _END = int(Kind.DATA), int(Kind.ITEM), int(Kind.END)
 _RAW = (bytes, bytearray, memoryview)
 _GATHER = 64 * KiB
 "Bytes written together at most: a source that never waits would otherwise pile up all its credit here."
@@ -46,6 +46,18 @@ class Outlet:
         else:
             self._unflushed = 0
             self._link.flush()
+
+    def conclude(self, *last: Any) -> None:
+        """End the stream now, with these as its last items; there must be room. Its handler, which gets to its own end
+        some turns of the loop later, then has nothing more to say. `flush()` sends it."""
+        session = self._link.session
+        for item in last:
+            session.send(_ITEM, self._channel, _encode(item))
+        session.send(_END, self._channel)
+
+    def flush(self) -> None:
+        """What was said leaves now, and not at the end of this turn."""
+        self._link.flush()
 
     async def ready(self) -> bool:
         """Wait until there is room. False when nobody reads this stream any more."""

@@ -98,7 +98,8 @@ class Switchboard:
             if (machine := self._machines.get((each, device))) is not None:
                 return machine
             raise Unavailable(f"the machine {target!r} is not here now; `tieline machines` says since when")
-        raise NotFound(f"no machine {target[:130]!r} here; `tieline machines` lists them")
+        sentence = f"no machine {target[:130]!r} here; `tieline machines` lists them"
+        raise NotFound(sentence, {"machine": target[:130]})
 
     def _meant(self, device: str, caller: str) -> set[str]:
         """Whose machine a device's name alone means: the caller's own, else that of the best standing."""

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 from tieline.transports.sockets import STREAM, SocketOptions
 
@@ -21,14 +22,22 @@ async def connect_tcp(
     host: str, port: int, *, options: SocketOptions = STREAM, head_start: float = HEAD_START
 ) -> socket.socket:
     """A connected, non-blocking socket to the first of the host's addresses that answers."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    places = interleaved([(int(family), where) for family, _, _, _, where in found])
+    places = interleaved([(int(family), where) for family, _, _, _, where in await _found(host, port)])
     return await race(places, options=options, head_start=head_start)
 
 
 async def connect_unix(path: str, *, options: SocketOptions = STREAM) -> socket.socket:
     return await _connect(socket.AF_UNIX, path, options)
+
+
+async def _found(host: str, port: int) -> list[Any]:
+    # Bytes: for text Python loads tables of Unicode first, which takes longer than a short command has.
+    name = host.encode() if host.isascii() else host
+    try:
+        # An address is no name: nobody is asked, and no thread is needed.
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
 
 
 def interleaved(places: Sequence[Place]) -> list[Place]:

@@ -22,7 +22,8 @@ async def dial_tls(
 ) -> asyncio.Transport:
     """The client's side; `name` is the server's, for its certificate."""
     try:
-        tls = TlsTransport(protocol, context, name)
+        # Bytes: for text Python loads tables of Unicode first.
+        tls = TlsTransport(protocol, context, name.encode() if name.isascii() else name)
     except BaseException:  # not every name can be one
         sock.close()
         raise

@@ -41,7 +41,9 @@ class TlsTransport(asyncio.Transport):
     Made by `tls_handshake`. `close()` and `abort()` close the transport below, and its socket, too.
     """
 
-    def __init__(self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str | None = None) -> None:
+    def __init__(
+        self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str | bytes | None = None
+    ) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

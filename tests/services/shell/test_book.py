@@ -61,6 +61,14 @@ async def test_a_machine_reports_of_who_has_called_it_and_of_nobody_else(server)
         assert await eve.call("audit.list") == []
 
 
+async def test_who_asks_for_the_commands_of_others_is_not_shown_his_own_in_their_place(server):
+    async with join(server, "root", "admin") as root, join(server, "eve", "shell") as eve:
+        assert await eve.call("audit.list", account="eve") == []
+        with pytest.raises(Denied, match="only admins"):
+            await eve.call("audit.list", account="root")
+        assert await root.call("audit.list", account="eve") == []
+
+
 async def test_a_report_that_is_repeated_is_one_and_each_machine_has_its_own_room(server):
     async with (
         lab(server) as first,

@@ -39,7 +39,7 @@ def _words(context: click.Context, parameter: click.Parameter, value: str | None
     "words",
     callback=_words,
     metavar="WORD,…",
-    help=f"What others may do here: {', '.join(f'{word}, {about}' for word, about in WORDS.items())}.",
+    help=f"What others may do here: {'; '.join(f'{word}: {about}' for word, about in WORDS.items())}.",
 )
 @click.option(
     "--files",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from tieline import commands
-from tieline.errors import CallError, LinkError, TielineError
+from tieline.errors import CallError, LinkError, NotFound, TielineError
 
 from .exit_codes import ExitCode
 from .machines import all_machines
 from .options import Where
 from .output import table
 from .run_trouble import outcome
-from .running import Asked
+from .running import Asked, failed
 from .session import session
 from .stopping import interrupts
 
@@ -51,11 +51,14 @@ class Shown(Protocol):
 
 
 async def run_on(where: Where, targets: Sequence[str], asked: Asked, jobs: int, shown: Shown) -> int:
-    """Run it on all of them; the largest exit code, 130 after Ctrl-C. Raises what says that none could be asked."""
-    async with session(where) as client:
-        machines = await _machines(client, targets, where.timeout)
-        run = _Run(client, asked, shown)
-        results = await run.on(machines, jobs)
+    """Run it on all of them; the largest exit code, 130 after Ctrl-C. When none could be asked, that is said."""
+    try:
+        async with session(where) as client:
+            machines = await _machines(client, targets, where.timeout)
+            run = _Run(client, asked, shown)
+            results = await run.on(machines, jobs)
+    except TielineError as error:
+        return failed(*outcome(error, asked.timeout))
     shown.finish(results)
     _say(results)
     return ExitCode.INTERRUPTED if run.interrupted else max((result.code for result in results), default=0)
@@ -138,9 +141,7 @@ async def _machines(client: "Client", targets: Sequence[str], timeout: float) ->
             continue
         names = [each["target"] for each in listed if _matches(each, target)]
         if not names:
-            raise click.UsageError(
-                f"no machine that is here and runs commands matches {target!r}; see: tieline machines"
-            )
+            raise NotFound(f"no machine that is here and runs commands matches {target!r}; see: tieline machines")
         found.update(dict.fromkeys(names))
     return list(found)
 

@@ -17,7 +17,7 @@ from .session import run as run_loop
         'while read -r file; do tieline run -n -- wc -l "$file"; done < files',
         "tieline run --on 'lab-*' --on db-1 --group -- uptime",
     ),
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
 @click.option(

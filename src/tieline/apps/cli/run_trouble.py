@@ -14,9 +14,14 @@ def outcome(error: Exception, timeout: float | None) -> tuple[str, int]:
             return f"the command did not end within {timeout or 0:g} s and was ended", TIMED_OUT
         case NotFound(data={"method": "shell.run"}):
             return "this server runs no commands; its owner starts it with `tieline serve --allow-shell`", GONE
-        case NotFound(data={"command": _}):
-            return str(error), NO_COMMAND
+        case NotFound(data={"machine": "server"}):  # as rules and the audit call it
+            return f"{error}; without --on it is the server's own", GONE
+        case NotFound(data={"command": str(name)}):
+            # As one word, as ssh would have it.
+            return f"{error}; to have sh read it, use --shell" if " " in name else str(error), NO_COMMAND
         case Denied(data={"command": _}):
             return str(error), CANNOT_RUN
+        case OSError(strerror=str(reason)):
+            return f"{error.filename}: {reason}" if error.filename else reason, GONE
         case _:
             return str(error), GONE

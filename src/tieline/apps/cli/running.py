@@ -46,7 +46,7 @@ async def run_here(where: Where, asked: Asked) -> int:
         async with session(where, ping=PATIENCE, window=WINDOW) as client:
             return await _run(client, asked)
     except (TielineError, OSError) as error:
-        return _failed(*outcome(error, asked.timeout))
+        return failed(*outcome(error, asked.timeout))
 
 
 async def _run(client: Caller, asked: Asked) -> int:
@@ -76,7 +76,7 @@ async def _run(client: Caller, asked: Asked) -> int:
                 copying.cancel()
                 await asyncio.gather(errors, copying, return_exceptions=True)
     if ended.signal and not (unread and ended.signal == "SIGPIPE"):
-        _failed(f"the command was ended by {ended.signal}", ended.code)
+        failed(f"the command was ended by {ended.signal}", ended.code)
     return ended.code
 
 
@@ -90,6 +90,8 @@ async def _copy_output(command: commands.Command, out: Sink) -> tuple[commands.E
         unread = True
         with suppress(NotFound):
             await command.unread()
+    except OSError as error:  # a full disk, perhaps
+        raise OSError(error.errno, error.strerror, "standard output") from error
     return await command.wait(), unread
 
 
@@ -99,6 +101,8 @@ async def _copy(source: Incoming[bytes], out: Sink) -> None:
             await out.write(piece)
     except BrokenPipeError:
         await source.aclose()  # the command is told so when it writes more
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard error") from error
 
 
 @contextmanager
@@ -152,7 +156,8 @@ async def _stdin() -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _failed(sentence: str, code: int) -> int:
+def failed(sentence: str, code: int) -> int:
+    """Say it on stderr; the code is what it was given."""
     from .main import complain
 
     sys.stdout.flush()

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from tieline.errors import ConfigError
+from tieline.errors import InvalidArgument
 
 from .commands import examples
 from .options import Where, place_options
@@ -18,7 +18,7 @@ from .session import run as run_loop
         "tieline sessions; tieline shell --attach ID     back to one of them, from any of your machines",
         "tieline shell --attach ID --watch               look on, when its owner shares it",
     ),
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[[--] COMMAND [ARGUMENT]...]")
 @click.option("--on", "target", default="", metavar="MACHINE", help="Another machine than the server's own.")
@@ -46,7 +46,7 @@ def shell(
     from .terminal_session import Wanted, at_terminal
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("tieline shell", "this needs a terminal on both ends; without one, use `tieline run`")
+        raise InvalidArgument("a shell needs a terminal on both ends; without one, use `tieline run`")
     if watch and id is None:
         raise click.UsageError("--watch goes with --attach ID")
     return run_loop(at_terminal(where, Wanted(list(command), target, id, watch, share, record, cwd)))

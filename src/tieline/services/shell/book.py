@@ -105,6 +105,8 @@ class Book:
 
             Fewer than there are when they are long: ask again with the number of the last."""
             if not peer.identity.may("admin"):
+                if account not in (None, peer.identity.account):
+                    raise Denied("only admins see which commands others ran")
                 account = peer.identity.account
             await self._notes.written()
             entries = await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))

@@ -126,30 +126,31 @@ class Commands:
         now = int(time.time() * 1000)
         self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, now))
         try:
-            process, pipes = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
+            process, ours = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
         except BaseException:
             self._house.did_not_start(mark)
             raise
         self._house.started(mark, process)
-        running = Running(process, pipes, source)
+        running = Running(process, ours, source, self._spawner.watch)
         process.gone.add_done_callback(lambda _: self._gone(running))
         return running
 
     def _spawn(
         self, mark: str, path: str, argv: list[str], env: dict[str, str], folder: str, errors: bool, has_input: bool
-    ) -> tuple[Process, Pipes]:
+    ) -> tuple[Process, tuple[int, int, int]]:
+        """The process, and our ends of its pipes: what is to be made of them can wait until it runs."""
         try:
-            pipes = Pipes.make(self._spawner.watch, errors=errors, input=has_input)
+            pipes = Pipes.make(errors=errors, input=has_input)
         except OSError as error:
             raise Overloaded(f"no command can be started now: {error.strerror}") from error
         try:
             process = self._spawner.start(mark, path, argv, env, folder=folder, descriptors=pipes.theirs)
         except OSError as error:
-            pipes.close()
+            pipes.close_ours()
             raise refusal(error) from error
         finally:
             pipes.close_theirs()
-        return process, pipes
+        return process, pipes.ours
 
     def _gone(self, running: Running) -> None:
         if not running.complete:

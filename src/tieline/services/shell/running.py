@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -22,16 +22,20 @@ TIDY = ((0.0, int(signal.SIGTERM)), (1.0, int(signal.SIGKILL)))
 
 
 class Output(Pourable):
-    """All that a program writes into one of its outputs, no faster than its reader takes it. `done()` is called once
-    nobody reads any more."""
+    """All that a program writes into one of its outputs, no faster than its reader takes it. `over(outlet)` is called
+    at its end, `done()` once nobody reads any more."""
 
-    __slots__ = ("_done", "_reader")
+    __slots__ = ("_done", "_over", "_reader")
 
-    def __init__(self, reader: Reader, done: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, reader: Reader, over: Callable[[Outlet], object], done: Callable[[], object] | None = None
+    ) -> None:
         self._reader = reader
+        self._over = over
         self._done = done
 
     async def pour(self, outlet: Outlet) -> None:
+        self._reader.at_end = lambda: self._over(outlet)
         try:
             while await outlet.ready() and await self._reader.read(outlet.write, lambda: outlet.room):
                 pass
@@ -41,15 +45,13 @@ class Output(Pourable):
 
 
 class Pipes(msgspec.Struct):
-    """Our ends of a command's pipes, and the other ones until it is started."""
+    """Input, output and errors of a command: the ends for the program, and ours, of which -1 is none."""
 
     theirs: tuple[int, int, int]
-    output: Reader
-    errors: Reader | None
-    input: Writer | None
+    ours: tuple[int, int, int]
 
     @classmethod
-    def make(cls, watch: Watching, *, errors: bool, input: bool) -> "Pipes":
+    def make(cls, *, errors: bool, input: bool) -> "Pipes":
         """Raises OSError when there are no descriptors left."""
         made: list[int] = []
         try:
@@ -60,55 +62,48 @@ class Pipes(msgspec.Struct):
             made += os.pipe()
             made += os.pipe() if errors else (-1, os.dup(made[3]))
         except OSError:
-            for descriptor in made:
-                if descriptor >= 0:
-                    os.close(descriptor)
+            _close(made)
             raise
         given, feeding, reading, output, reading_errors, err = made
-        return cls(
-            (given, output, err),
-            Reader(reading, watch),
-            Reader(reading_errors, watch) if errors else None,
-            Writer(feeding) if input else None,
-        )
+        return cls((given, output, err), (feeding, reading, reading_errors))
 
     def close_theirs(self) -> None:
-        for descriptor in self.theirs:
-            os.close(descriptor)
+        _close(self.theirs)
 
-    def close_outputs(self) -> None:
-        self.output.close()
-        if self.errors is not None:
-            self.errors.close()
-
-    def close(self) -> None:
-        self.close_outputs()
-        if self.input is not None:
-            self.input.close()
+    def close_ours(self) -> None:
+        _close(self.ours)
 
 
 class Running:
     """From the moment its process was asked for; `finish()` exactly once."""
 
-    def __init__(self, process: Process, pipes: Pipes, source: AsyncIterator[bytes] | None) -> None:
+    def __init__(
+        self, process: Process, ours: tuple[int, int, int], source: AsyncIterator[bytes] | None, watch: Watching
+    ) -> None:
+        feeding, reading, reading_errors = ours
         self.process = process
-        self._pipes = pipes
+        self._output = Reader(reading, watch)
+        self._errors = Reader(reading_errors, watch) if reading_errors >= 0 else None
+        self._input = Writer(feeding) if feeding >= 0 else None
         self._feeding: asyncio.Task[None] | None = None
-        if pipes.input is not None and source is not None:
-            self._feeding = asyncio.get_running_loop().create_task(pipes.input.feed(source))
+        if self._input is not None and source is not None:
+            self._feeding = asyncio.get_running_loop().create_task(self._input.feed(source))
             self._feeding.add_done_callback(self._fed)
         self._errors_taken = False
         self._errors_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if pipes.errors is None:
+        if self._errors is None:
             self._errors_done.set_result(None)
+        self._output_over: Outlet | None = None
+        self._errors_over: Outlet | None = None
         self.complete = False
         "It has ended by itself, and all of its output was taken."
         self._bad_input: BaseException | None = None
+        process.on_exit(self._conclude)
 
     @property
     def output(self) -> Output:
         """What it writes."""
-        return Output(self._pipes.output)
+        return Output(self._output, self._output_ended)
 
     async def end(self) -> Ended:
         """How it ended, once all that it wrote is taken."""
@@ -121,10 +116,10 @@ class Running:
 
     def errors(self) -> Output:
         """What it writes as errors. Raises NotFound when that is taken already, or goes the way of its output."""
-        if self._pipes.errors is None or self._errors_taken:
+        if self._errors is None or self._errors_taken:
             raise NotFound("the errors of this command come with its output, or are read by somebody already")
         self._errors_taken = True
-        return Output(self._pipes.errors, self._no_more_errors)
+        return Output(self._errors, self._errors_ended, self._no_more_errors)
 
     async def exit(self, most: float | None = None) -> None:
         """Wait for its exit, so many seconds at most."""
@@ -142,16 +137,18 @@ class Running:
 
     def close_output(self) -> None:
         """Nobody reads what it writes; its end is still told."""
-        self._pipes.output.close()
+        self._output.close()
 
     def finish(self, steps: Callable[[], Any]) -> None:
         """Nobody waits any more: what is left of it is ended, by these steps unless it has ended by itself."""
         if self._feeding is not None:
             self._feeding.cancel()
-        self._pipes.close_outputs()
-        if self._pipes.input is not None:
+        self._output.close()
+        if self._errors is not None:
+            self._errors.close()
+        if self._input is not None:
             # Closed sooner, it would tell the program that its input was complete.
-            feeder = self._pipes.input
+            feeder = self._input
             self.process.gone.add_done_callback(lambda _: feeder.close())
         self.process.end(TIDY if self.complete else steps())
 
@@ -161,9 +158,29 @@ class Running:
             self._bad_input = error
             self.process.end()
 
+    def _output_ended(self, outlet: Outlet) -> None:
+        self._output_over = outlet
+        self._conclude()
+
+    def _errors_ended(self, outlet: Outlet) -> None:
+        self._errors_over = outlet
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """If all is over now, say so at once: its streams get to it some turns of the loop later."""
+        output, errors = self._output_over, self._errors_over
+        if output is None or (errors is None and self._errors is not None) or not self.process.exited.done():
+            return
+        if self._bad_input is None and output.room:
+            self.complete = True
+            if errors is not None:
+                errors.conclude()
+            output.conclude(ended(self.process.exited.result()))
+            output.flush()
+
     def _no_more_errors(self) -> None:
-        assert self._pipes.errors is not None
-        self._pipes.errors.close()
+        assert self._errors is not None
+        self._errors.close()
         _settle(self._errors_done)
 
     @property
@@ -175,7 +192,13 @@ class Running:
     @property
     def out(self) -> int:
         """Bytes of output so far."""
-        return self._pipes.output.total + (self._pipes.errors.total if self._pipes.errors is not None else 0)
+        return self._output.total + (self._errors.total if self._errors is not None else 0)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _settle(waiter: "asyncio.Future[None]") -> None:
