@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from tieline.errors import Denied, LinkClosed, ProtocolError
+from tieline.lanes import connection
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import show
 from tieline.lanes.tls import Tls
+from tieline.lanes.turns import Turns
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
@@ -185,6 +187,25 @@ def test_a_record_that_does_not_get_on_ends_the_lane(make: Callable[..., Ends]) 
     ends.wires[0].sendall(sealed(ends.here, message_frame(AllKept()))[:-1])
     with pytest.raises(LinkClosed, match=r"\(0\.2 s\)"):  # and not the 30 that silence may last
         ends.there.message(30)
+
+
+def test_who_sends_a_byte_in_each_record_gets_no_longer_turns(
+    make: Callable[..., Ends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted(Turns):
+        passed = 0
+
+        def pass_on(self) -> None:
+            self.passed += 1
+            super().pass_on()
+
+    turns = Counted(1)
+    monkeypatch.setattr(connection, "TURNS", turns)
+    ends = make().opened()
+    ends.run(lambda: [ends.here.send(b"x") for _ in range(1000)])
+    with ends.there.working():
+        assert read(ends.there, 1000) == b"x" * 1000
+    assert turns.passed == 999
 
 
 def test_two_who_both_send_do_not_wait_for_each_other(make: Callable[..., Ends]) -> None:

@@ -220,6 +220,8 @@ class Lane:
         deadline = time.monotonic() + self._progress
         while done < size:
             done += self._receive(view[done:], self._progress, deadline)
+            if self._turns is not None and done < size:
+                self._turns.pass_on()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
