@@ -60,8 +60,8 @@ class Seal:
         return end
 
     def open(self, sealed: memoryview, into: memoryview) -> None:
-        """What was sealed, without its length; `into` is TAG shorter. Raises AlteredError: what then lies there is not to
-        be believed, and the next record does not open either."""
+        """What was sealed, without its length; `into` is TAG shorter. Raises AlteredError: what then lies there is not
+        to be believed, and the next record does not open either."""
         try:
             self._cipher.decrypt_into(self._nonce(), sealed, None, into)
         except InvalidTag:
