@@ -11,16 +11,19 @@ import msgspec
 import pytest
 
 from tieline.errors import Denied, LinkClosed, ProtocolError
+from tieline.lanes import connection
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import show
 from tieline.lanes.tls import Tls
+from tieline.lanes.turns import Turns
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, message_frame
+from tieline.wire.lane import HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, Put, message_frame
 
 PAIR = make_certificate(["localhost"])
 HASTY = msgspec.structs.replace(DEFAULT, lane_idle=0.2, lane_progress=0.2)
+PATIENT = msgspec.structs.replace(DEFAULT, lane_idle=0.3)
 Alter = Callable[[bytes], bytes]
 
 
@@ -111,6 +114,16 @@ def read(lane: Lane, size: int) -> bytes:
     return bytes(buffer)
 
 
+def sealed(lane: Lane, data: bytes) -> bytes:
+    """What the lane would send for it: records that come next."""
+    one, other = socket.socketpair()
+    with one, other:
+        lane._carrier.sock = one
+        lane.send(data)
+        lane._carrier.sock = lane.sock
+        return other.recv(65536)
+
+
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385, 3 * MiB + 7])
 def test_what_is_sent_arrives_and_nothing_more(make: Callable[..., Ends], size: int) -> None:
     ends, data = make().opened(), os.urandom(size)
@@ -141,21 +154,58 @@ def test_nobody_reads_along(make: Callable[..., Ends]) -> None:
 
 
 def test_it_may_come_byte_by_byte(make: Callable[..., Ends]) -> None:
-    one, other = socket.socketpair()
     ends = make().opened()
-    frame = message_frame(Kept(300)) + message_frame(AllKept())
-    ends.here._carrier.sock = one  # what is sealed comes out here
-    ends.here.send(frame)
-    sealed = other.recv(65536)
+    record = sealed(ends.here, message_frame(Kept(300)) + message_frame(AllKept()))
 
     def trickle() -> None:
-        for byte in sealed:
+        for byte in record:
             ends.wires[0].sendall(bytes([byte]))
 
     ends.run(trickle)
     assert [ends.there.message(), ends.there.message()] == [Kept(300), AllKept()]
-    one.close()
-    other.close()
+
+
+def test_a_record_that_comes_slowly_is_no_silence(make: Callable[..., Ends]) -> None:
+    ends, put = make(None, PATIENT).opened(), Put(["/some/where"] * 900)
+    record = sealed(ends.here, message_frame(put))
+
+    def trickle() -> None:
+        for at in range(0, len(record), len(record) // 8):
+            ends.wires[0].sendall(record[at : at + len(record) // 8])
+            over.wait(0.1)  # each part sooner than silence ends a lane, all of them not
+
+    over = threading.Event()
+    ends.run(trickle)
+    try:
+        assert ends.there.message() == put
+    finally:
+        over.set()
+
+
+def test_a_record_that_does_not_get_on_ends_the_lane(make: Callable[..., Ends]) -> None:
+    ends = make(None, HASTY).opened()
+    ends.wires[0].sendall(sealed(ends.here, message_frame(AllKept()))[:-1])
+    with pytest.raises(LinkClosed, match=r"\(0\.2 s\)"):  # and not the 30 that silence may last
+        ends.there.message(30)
+
+
+def test_who_sends_a_byte_in_each_record_gets_no_longer_turns(
+    make: Callable[..., Ends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted(Turns):
+        passed = 0
+
+        def pass_on(self) -> None:
+            self.passed += 1
+            super().pass_on()
+
+    turns = Counted(1)
+    monkeypatch.setattr(connection, "TURNS", turns)
+    ends = make().opened()
+    ends.run(lambda: [ends.here.send(b"x") for _ in range(1000)])
+    with ends.there.working():
+        assert read(ends.there, 1000) == b"x" * 1000
+    assert turns.passed == 999
 
 
 def test_two_who_both_send_do_not_wait_for_each_other(make: Callable[..., Ends]) -> None:
@@ -296,13 +346,8 @@ def test_garbage_of_a_possible_length_ends_the_lane(make: Callable[..., Ends]) -
 
 
 def test_a_record_sent_twice_ends_the_lane(make: Callable[..., Ends]) -> None:
-    one, other = socket.socketpair()
     ends = make().opened()
-    ends.here._carrier.sock = one
-    ends.here.say(Kept(1))
-    ends.wires[0].sendall(other.recv(65536) * 2)
+    ends.wires[0].sendall(sealed(ends.here, message_frame(Kept(1))) * 2)
     assert ends.there.message() == Kept(1)
     with pytest.raises(LinkClosed, match="altered"):
         ends.there.message()
-    one.close()
-    other.close()

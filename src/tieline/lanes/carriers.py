@@ -25,6 +25,9 @@ class Carrier(Protocol):
     def pending(self) -> bool:
         """Whether something was received and not read, so that the socket says nothing of it."""
 
+    def begun(self) -> bool:
+        """Whether a part has come of what can be read only when it is whole."""
+
 
 class Plain:
     """A connected socket as it is."""
@@ -41,6 +44,9 @@ class Plain:
         return self.sock.recv_into(view)
 
     def pending(self) -> bool:
+        return False
+
+    def begun(self) -> bool:
         return False
 
 
@@ -89,6 +95,9 @@ class Sealed:
 
     def pending(self) -> bool:
         return bool(self._unread or self._received)
+
+    def begun(self) -> bool:
+        return self._filled > 0
 
     # -- inside --------------------------------------------------------------------------------------------------
 

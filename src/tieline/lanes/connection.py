@@ -220,14 +220,19 @@ class Lane:
         deadline = time.monotonic() + self._progress
         while done < size:
             done += self._receive(view[done:], self._progress, deadline)
+            if self._turns is not None and done < size:
+                self._turns.pass_on()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _receive(self, view: memoryview, allowed: float, deadline: float = 0.0) -> int:
+        silent = not deadline
         while True:
             try:
                 got = self._carrier.read(view)
             except BlockingIOError:
+                if silent and self._carrier.begun():  # no silence any more, though nothing of it can be read yet
+                    silent, allowed, deadline = False, self._progress, 0.0
                 deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
                 self._wait(self._poll, _SLICE)
             except OSError as error:

@@ -69,6 +69,9 @@ class Tls:
     def pending(self) -> bool:
         return bool(self.tls.pending() or self._incoming.pending)
 
+    def begun(self) -> bool:
+        return False  # all that comes in TLS has one deadline, that of opening
+
     def rest(self) -> bytes:
         """What has come behind the last word in TLS. Raises ProtocolError when there is another."""
         if self.tls.pending():

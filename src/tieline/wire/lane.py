@@ -33,7 +33,7 @@ SMALL = 64 * KiB
 "The longest file that travels in a batch."
 
 BATCH = 256 * KiB
-"Bytes in one batch at most, and in one DATA frame of a longer file: what a lane keeps in memory."
+"Bytes in one batch at most, and of a longer file in one piece: what a lane reads and keeps in memory at a time."
 
 BATCH_FILES = 512
 "Files in one batch at most."
@@ -279,7 +279,6 @@ class Closing(Message, frozen=True, tag=41):
     message: str
 
 
-FromClient = Open | Put | Get
 AnyMessage = (
     Open | Put | Get | Seen | SeenAll | Folder | Link | Batch | File | From | Done | Broken | Left | End | Opened
     | Ready | No | Verified | Again | Kept | AllKept | Alive | Closing

@@ -3,9 +3,10 @@
     length: u32 | AES-256-GCM of up to 256 KiB, its tag of 16 at the end          length counts what follows it
 
 Each direction of each lane has a key of its own, drawn at random by its sender and told inside TLS 1.3, whose server
-was verified: it is as fresh, as secret and as soon forgotten as TLS's own keys. The nonce is the number of the record,
-so none is used twice, and a record that is altered, left out, doubled or put elsewhere does not open. An end between
-two records proves nothing: what belongs together says so itself, by its lengths and its End.
+was verified: it is as fresh and as secret as TLS's own keys, and forgotten with the connection like them. The nonce is
+the number of the record, so none is used twice, and a record that is altered, left out, doubled or put elsewhere does
+not open. An end between two records proves nothing: what belongs together says so itself, by its lengths and its End.
+Who listens sees how long each record is and when it goes, and so where messages end, as he does in TLS.
 
 Why not TLS's own records: they hold 16 KiB, and a Python program pays for each with calls and copies of its own. In
 records sixteen times as long, sealed where they are sent from and opened where they belong, a gigabyte costs a third
@@ -43,7 +44,9 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY:
-            raise ProtocolError(f"a lane's key of {len(key)} bytes, where {KEY} are due")
+            raise ProtocolError(
+                f"a lane's key of {len(key)} bytes, where {KEY} are due; is the other side another Tieline?"
+            )
         self._key = key
         self._cipher = AESGCM(key)
         self._count = 0
@@ -57,7 +60,8 @@ class Seal:
         return end
 
     def open(self, sealed: memoryview, into: memoryview) -> None:
-        """What was sealed, without its length; `into` is TAG shorter. Raises AlteredError, now and from then on."""
+        """What was sealed, without its length; `into` is TAG shorter. Raises AlteredError: what then lies there is not
+        to be believed, and the next record does not open either."""
         try:
             self._cipher.decrypt_into(self._nonce(), sealed, None, into)
         except InvalidTag:

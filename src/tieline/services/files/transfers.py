@@ -132,7 +132,6 @@ class _Shelves:
         self._roots = roots
         self._keep = keep
         self._folders: dict[Parts, bool] = {}
-        self._checked: tuple[int, Sequence[str], Parts] | None = None
         self._room = self._files.quota.reserve(self.by, 0)
 
     def close(self) -> None:
