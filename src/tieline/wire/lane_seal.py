@@ -61,7 +61,7 @@ class Seal:
 
     def open(self, sealed: memoryview, into: memoryview) -> None:
         """What was sealed, without its length; `into` is TAG shorter. Raises AlteredError: what then lies there is not
-        to be believed, and the next record does not open either."""
+        to be believed, and only the record that was due would still open."""
         try:
             self._cipher.decrypt_into(self._nonce(), sealed, None, into)
         except InvalidTag:
