@@ -7,6 +7,7 @@ there the bytes are handed over as they are, which spares a call and two copies 
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
 
@@ -15,6 +16,8 @@ from tieline.transports.busy_poll import busy_poll
 from tieline.transports.endpoint import Endpoint, endpoint_of
 
 READ_BUFFER = 256 * KiB
+_MUCH = 32 * KiB
+"Bytes of one read from which on a view of them is given: to copy what is less costs nothing beside a slice of a view."
 
 
 class Receiver(Protocol):
@@ -23,7 +26,7 @@ class Receiver(Protocol):
     def opened(self, stream: "Stream") -> None: ...
 
     def received(self, data: bytes | memoryview) -> None:
-        """A view is of the shared read buffer: valid during this call only, so keep `bytes(data)` of what you keep."""
+        """A view, of a long read, is of the shared buffer: valid during this call only, so keep `bytes(data)` of it."""
 
     def finished(self) -> None:
         """The peer will send no more; it may still read. Answer what is owed, then `close()`."""
@@ -48,6 +51,10 @@ def read_buffer() -> memoryview:
     return _shared.view
 
 
+def _to_nobody(data: bytes | bytearray | memoryview) -> None:
+    """Where a stream writes to that is not open, or not any more."""
+
+
 def gives_bytes(loop: object) -> bool:
     """Whether its plain sockets are read into a buffer of the loop's own, so that one of ours would save nothing."""
     return type(loop).__module__.startswith("uvloop")
@@ -62,6 +69,7 @@ class Stream(asyncio.BufferedProtocol):
         "_limits",
         "_poll",
         "_receiver",
+        "_send",
         "_transport",
         "bytes_in",
         "bytes_out",
@@ -75,6 +83,7 @@ class Stream(asyncio.BufferedProtocol):
         self._poll = busy_poll() if limits.busy_poll else None
         self._binding = binding
         self._transport: asyncio.Transport | None = None
+        self._send: Callable[[bytes | bytearray | memoryview], object] = _to_nobody
         self._buffer = _shared.view
         self.info: Endpoint
         self.paused = False
@@ -84,10 +93,8 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes to be sent; silently nothing once the stream is closing."""
-        # asyncio would still send what is written after close() as long as something waits.
-        if self._transport is not None and not self._transport.is_closing():
-            self.bytes_out += len(data)
-            self._transport.write(data)
+        self.bytes_out += len(data)
+        self._send(data)
 
     def limit_reads(self, size: int | None) -> None:
         """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it.
@@ -102,6 +109,8 @@ class Stream(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Send what waits, then close."""
+        # asyncio would still send what is written after close() as long as something waits.
+        self._send = _to_nobody
         if self._transport is not None:
             self._transport.close()
 
@@ -113,6 +122,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close now; what waits is lost."""
+        self._send = _to_nobody
         if self._transport is not None:
             self._transport.abort()
 
@@ -138,6 +148,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
+        self._send = transport.write
         transport.set_write_buffer_limits(high=self._limits.send_buffer)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
@@ -165,7 +176,8 @@ class Stream(asyncio.BufferedProtocol):
                 poll.heard = True
             else:
                 poll.read(self._limits.busy_poll)
-        self._receiver.received(self._buffer[:nbytes])
+        data = self._buffer[:nbytes]
+        self._receiver.received(data if nbytes >= _MUCH else bytes(data))
 
     def eof_received(self) -> bool:
         self._receiver.finished()
@@ -174,6 +186,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._send = _to_nobody
         self._receiver.ended(exc)
 
     def pause_writing(self) -> None:
