@@ -126,9 +126,9 @@ class FrameLink:
     def received(self, data: bytes | memoryview) -> None:
         if self._reason is not None:
             return  # closing: nothing more is taken
-        session = self.session
+        session, now = self.session, self._now
         try:
-            events = session.receive(data, self._now())
+            events = session.receive(data, now())
             if len(events) > _BATCH or self._held:
                 self._held += events
                 self._deal()
