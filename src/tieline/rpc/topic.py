@@ -93,7 +93,7 @@ class Topic:
         "Of the newest event; 0 when there is none."
         self.on_change = on_change
         self.subscribers: set[Subscriber] = set()
-        self._current: set[Subscriber] = set()  # those who keep up
+        self._current: dict[Subscriber, FrameLink] = {}  # those who keep up
         self._read = read
         self._latest = latest
         self._limits = limits
@@ -171,7 +171,7 @@ class Topic:
             task = asyncio.get_running_loop().create_task(self._catch_up(subscriber, self._read))
             subscriber.catching_up = task
             return
-        self._current.add(subscriber)
+        self._current[subscriber] = subscriber.link
         if subscriber.position < self.position:
             self._plan_pump()
 
@@ -197,20 +197,19 @@ class Topic:
         after, frames, reached = head, b"", head
         chunks = {head: (b"", head)}
         slow: list[Subscriber] = []
-        for subscriber in self._current:
+        for subscriber, link in self._current.items():
             if subscriber.position != after:  # nearly all are where the one before was
                 after = subscriber.position
                 if after not in chunks:
                     chunks[after] = (b"", head) if self._reads_on(after) else self._chunk(after)
                 frames, reached = chunks[after]
-            link = subscriber.link
             if frames and not link.stream.paused:
                 link.send_events(frames)
                 subscriber.position = reached
             elif after != head:
                 slow.append(subscriber)
         for subscriber in slow:
-            self._current.discard(subscriber)
+            self._current.pop(subscriber, None)
             if subscriber.reads:
                 self.resume(subscriber)
         return any(reached < head for _, reached in chunks.values())
@@ -267,7 +266,7 @@ class Topic:
                 gathered, size = [], 0
 
     def _stop_sending(self, subscriber: Subscriber) -> None:
-        self._current.discard(subscriber)
+        self._current.pop(subscriber, None)
         if subscriber.catching_up is not None:
             subscriber.catching_up.cancel()
             subscriber.catching_up = None

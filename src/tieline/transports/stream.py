@@ -7,7 +7,6 @@ there the bytes are handed over as they are, which spares a call and two copies 
 
 import asyncio
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
 
@@ -51,10 +50,6 @@ def read_buffer() -> memoryview:
     return _shared.view
 
 
-def _to_nobody(data: bytes | bytearray | memoryview) -> None:
-    """Where a stream writes to that is not open, or not any more."""
-
-
 def gives_bytes(loop: object) -> bool:
     """Whether its plain sockets are read into a buffer of the loop's own, so that one of ours would save nothing."""
     return type(loop).__module__.startswith("uvloop")
@@ -69,8 +64,8 @@ class Stream(asyncio.BufferedProtocol):
         "_limits",
         "_poll",
         "_receiver",
-        "_send",
         "_transport",
+        "_writing",
         "bytes_in",
         "bytes_out",
         "info",
@@ -83,7 +78,7 @@ class Stream(asyncio.BufferedProtocol):
         self._poll = busy_poll() if limits.busy_poll else None
         self._binding = binding
         self._transport: asyncio.Transport | None = None
-        self._send: Callable[[bytes | bytearray | memoryview], object] = _to_nobody
+        self._writing: asyncio.Transport | None = None  # the same, until this side closes
         self._buffer = _shared.view
         self.info: Endpoint
         self.paused = False
@@ -93,9 +88,10 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes to be sent; silently nothing once the stream is closing."""
-        self.bytes_out += len(data)
-        send = self._send  # in two steps: CPython makes `self._send(data)` fast only for methods of the class
-        send(data)
+        transport = self._writing
+        if transport is not None:
+            self.bytes_out += len(data)
+            transport.write(data)
 
     def limit_reads(self, size: int | None) -> None:
         """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it.
@@ -111,7 +107,7 @@ class Stream(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Send what waits, then close."""
         # asyncio would still send what is written after close() as long as something waits.
-        self._send = _to_nobody
+        self._writing = None
         if self._transport is not None:
             self._transport.close()
 
@@ -123,7 +119,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close now; what waits is lost."""
-        self._send = _to_nobody
+        self._writing = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -149,7 +145,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        self._send = transport.write
+        self._writing = transport
         transport.set_write_buffer_limits(high=self._limits.send_buffer)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
@@ -187,7 +183,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._send = _to_nobody
+        self._writing = None
         self._receiver.ended(exc)
 
     def pause_writing(self) -> None:
