@@ -65,7 +65,6 @@ class Stream(asyncio.BufferedProtocol):
         "_poll",
         "_receiver",
         "_transport",
-        "_writing",
         "bytes_in",
         "bytes_out",
         "info",
@@ -78,7 +77,6 @@ class Stream(asyncio.BufferedProtocol):
         self._poll = busy_poll() if limits.busy_poll else None
         self._binding = binding
         self._transport: asyncio.Transport | None = None
-        self._writing: asyncio.Transport | None = None  # the same, until this side closes
         self._buffer = _shared.view
         self.info: Endpoint
         self.paused = False
@@ -88,8 +86,10 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes to be sent; silently nothing once the stream is closing."""
-        transport = self._writing
-        if transport is not None:
+        # asyncio would still send what is written after close() as long as something waits, and warn of what is written
+        # after the peer has broken the connection.
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             self.bytes_out += len(data)
             transport.write(data)
 
@@ -106,8 +106,6 @@ class Stream(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Send what waits, then close."""
-        # asyncio would still send what is written after close() as long as something waits.
-        self._writing = None
         if self._transport is not None:
             self._transport.close()
 
@@ -119,7 +117,6 @@ class Stream(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close now; what waits is lost."""
-        self._writing = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -145,7 +142,6 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        self._writing = transport
         transport.set_write_buffer_limits(high=self._limits.send_buffer)
         self.info = endpoint_of(transport, self._binding)
         self._receiver.opened(self)
@@ -183,7 +179,6 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._writing = None
         self._receiver.ended(exc)
 
     def pause_writing(self) -> None:
