@@ -776,7 +776,7 @@ async def test_a_caller_that_sends_beyond_its_credit_ends_its_own_link_only(boar
     lab.gate.clear()
     channel = caller.session.call(RAW(["lab-1/take", {}, None, True]), streaming=True)
     for _ in range(8):
-        caller.session._out.append(
+        caller.session.out.append(
             (200 * KiB).to_bytes(4, "big") + bytes([Kind.DATA]) + channel.to_bytes(4, "big") + bytes(200 * KiB)
         )
     caller.link.flush()

@@ -15,8 +15,6 @@ from tieline.wire.moves import Side
 from tieline.wire.session import Event, Session
 
 log = logging.getLogger("tieline.link")
-_MUCH = 32 * 1024
-"Bytes of one read from which on its frames are copied one by one: most of them are then large."
 _BATCH = 16
 """Events dealt with before their answers are written: what one read asks for may be far larger than the read. So few
 that the other side works on the first answers while we work on the rest: all at once, and one would always wait."""
@@ -41,6 +39,7 @@ class FrameLink:
         "_held",
         "_limits",
         "_loop",
+        "_now",
         "_reading",
         "_reason",
         "_timer",
@@ -54,7 +53,8 @@ class FrameLink:
 
     def __init__(self, side: Side, limits: Limits, owner: Owner) -> None:
         self._loop = asyncio.get_running_loop()
-        self.session = Session(side, limits, self._loop.time())
+        self._now = self._loop.time
+        self.session = Session(side, limits, self._now())
         self.owner = owner
         self.stream: Stream
         self.ended_with: LinkError | None = None
@@ -71,9 +71,12 @@ class FrameLink:
 
     def flush(self) -> None:
         """Write everything the session has to say, in one piece."""
-        data = self.session.take()
-        if data:
-            self._write(data)
+        session = self.session
+        if session.out:
+            data, stream = session.take(), self.stream
+            stream.write(data)
+            if stream.paused:
+                self._hold_back(len(data))
 
     def flush_soon(self) -> None:
         """Flush at the end of this tick, together with what else is sent in it."""
@@ -84,7 +87,7 @@ class FrameLink:
     def send_events(self, frames: bytes) -> None:
         """Whole EVENT frames, encoded once for all subscribers: now, behind what waits to be sent."""
         session, stream = self.session, self.stream
-        if session.has_output:
+        if session.out:
             session.send_events(frames)
             frames = session.take()
         stream.write(frames)
@@ -99,7 +102,7 @@ class FrameLink:
             self.flush()
             self.stream.close()
             # A peer that does not read would keep a closing stream for ever.
-            self._rearm(self._loop.time() + self._limits.drain)
+            self._rearm(self._now() + self._limits.drain)
 
     def watch_closely(self, seconds: float) -> None:
         """Ping the peer sooner than the limits say: somebody else waits for it."""
@@ -123,10 +126,10 @@ class FrameLink:
     def received(self, data: bytes | memoryview) -> None:
         if self._reason is not None:
             return  # closing: nothing more is taken
+        session, now = self.session, self._now
         try:
-            session = self.session
-            events = session.receive(data if len(data) >= _MUCH else bytes(data), self._loop.time())
-            if self._held or len(events) > _BATCH:
+            events = session.receive(data, now())
+            if len(events) > _BATCH or self._held:
                 self._held += events
                 self._deal()
             elif events:
@@ -134,9 +137,8 @@ class FrameLink:
         except Exception as error:
             self._refuse(error)
             return
-        answers = session.take()
-        if answers:
-            self._write(answers)
+        if session.out:
+            self.flush()
         if session.goodbye is not None:
             self._hang_up_when_done()
 
@@ -178,12 +180,6 @@ class FrameLink:
         )
 
     # -- small things --------------------------------------------------------------------------------------------
-
-    def _write(self, data: bytes) -> None:
-        stream = self.stream
-        stream.write(data)
-        if stream.paused:
-            self._hold_back(len(data))
 
     def _flush(self) -> None:
         self._flushing = False
@@ -233,7 +229,7 @@ class FrameLink:
             self.session.goaway("the other side failed; its log says why", code="internal")
         self.flush()
         self.stream.close()
-        self._rearm(self._loop.time() + 1.0)
+        self._rearm(self._now() + 1.0)
 
     def _rearm(self, when: float) -> None:
         if self._timer is not None:
@@ -245,7 +241,7 @@ class FrameLink:
         if self._reason is not None:
             self.stream.abort()
             return
-        now = self._loop.time()
+        now = self._now()
         if not self._reading:
             # It is not heard because we do not listen; as long as it takes what we owe it, it is alive.
             unsent = self.stream.buffered()

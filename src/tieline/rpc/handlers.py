@@ -83,8 +83,9 @@ class Handler:
 
     def arguments(self, params: msgspec.Raw | bytes) -> msgspec.Struct:
         """The decoded parameters. Raises InvalidArgument that names the wrong one."""
+        decode = self._decode
         try:
-            return self._decode(params)
+            return decode(params)
         except msgspec.ValidationError as error:
             raise InvalidArgument(f"{self.name}: {_plain(str(error))}") from None
         except UNREADABLE as error:

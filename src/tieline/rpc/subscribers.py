@@ -24,12 +24,13 @@ class Subscribed:
         subscriber = self._by_name.get(topic.name)
         if subscriber is not None and subscriber.topic is topic:
             return topic.rewind(subscriber, after)
-        if self._peer.link is None:
+        link = self._peer.link
+        if link is None:
             raise LinkClosed
         self.remove(topic.name)
         if len(self._by_name) >= self._peer.limits.topics:
             raise Overloaded(f"this link follows {len(self._by_name)} topics; leave some first")
-        subscriber = self._by_name[topic.name] = topic.subscribe(self._peer, after)
+        subscriber = self._by_name[topic.name] = topic.subscribe(self._peer, link, after)
         return subscriber.position
 
     def remove(self, name: str) -> None:

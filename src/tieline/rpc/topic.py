@@ -35,12 +35,13 @@ _RETRY = 1.0
 
 
 class Subscriber:
-    """A peer's position in a topic. `position` is the last one sent to it."""
+    """A peer's position in a topic, for as long as its link lasts. `position` is the last one sent to it."""
 
-    __slots__ = ("catching_up", "held", "peer", "position", "topic")
+    __slots__ = ("catching_up", "held", "link", "peer", "position", "topic")
 
-    def __init__(self, peer: "Peer", topic: "Topic", position: int) -> None:
+    def __init__(self, peer: "Peer", link: FrameLink, topic: "Topic", position: int) -> None:
         self.peer = peer
+        self.link = link
         self.topic = topic
         self.position = position
         self.catching_up: asyncio.Task[None] | None = None
@@ -48,10 +49,9 @@ class Subscriber:
         "True while it wants nothing, until it asks again."
 
     @property
-    def link(self) -> FrameLink | None:
-        """Its link while that takes more."""
-        link = self.peer.link
-        return link if link is not None and not link.stream.paused else None
+    def reads(self) -> bool:
+        """Whether its link takes more."""
+        return self.link.ended_with is None and not self.link.stream.paused
 
 
 class Topic:
@@ -93,7 +93,7 @@ class Topic:
         "Of the newest event; 0 when there is none."
         self.on_change = on_change
         self.subscribers: set[Subscriber] = set()
-        self._current: set[Subscriber] = set()  # those who keep up
+        self._current: dict[Subscriber, FrameLink] = {}  # those who keep up
         self._read = read
         self._latest = latest
         self._limits = limits
@@ -134,9 +134,9 @@ class Topic:
 
     # -- subscribers ---------------------------------------------------------------------------------------------
 
-    def subscribe(self, peer: "Peer", after: int | None) -> Subscriber:
+    def subscribe(self, peer: "Peer", link: FrameLink, after: int | None) -> Subscriber:
         """From now on `peer` gets everything behind `after` (None: what comes from now). Use `peer.attach`."""
-        subscriber = Subscriber(peer, self, self._start(after))
+        subscriber = Subscriber(peer, link, self, self._start(after))
         self.subscribers.add(subscriber)
         # It is sent nothing before the answer that tells it so, whatever `on_change` publishes.
         asyncio.get_running_loop().call_soon(self.resume, subscriber)
@@ -166,12 +166,12 @@ class Topic:
         """Its socket has drained, or it is new: go on from its position."""
         if subscriber.catching_up is not None or subscriber.held or subscriber not in self.subscribers:
             return
-        if subscriber not in self._current and self._reads_on(subscriber):
+        if subscriber not in self._current and self._reads_on(subscriber.position):
             assert self._read is not None
             task = asyncio.get_running_loop().create_task(self._catch_up(subscriber, self._read))
             subscriber.catching_up = task
             return
-        self._current.add(subscriber)
+        self._current[subscriber] = subscriber.link
         if subscriber.position < self.position:
             self._plan_pump()
 
@@ -194,34 +194,29 @@ class Topic:
         """Send everybody who keeps up what is new. True when somebody still has more to get."""
         head = self.position
         self._unsent = 0
-        chunks: dict[int, tuple[bytes, int]] = {}
+        after, frames, reached = head, b"", head
+        chunks = {head: (b"", head)}
         slow: list[Subscriber] = []
-        more = False
-        for subscriber in self._current:
-            position = subscriber.position
-            if position == head:
-                continue
-            link = subscriber.peer.link
-            if link is None:
-                continue  # it leaves in this very tick
-            chunk = chunks.get(position)
-            if link.stream.paused or (chunk is None and self._reads_on(subscriber)):
+        for subscriber, link in self._current.items():
+            if subscriber.position != after:  # nearly all are where the one before was
+                after = subscriber.position
+                if after not in chunks:
+                    chunks[after] = (b"", head) if self._reads_on(after) else self._chunk(after)
+                frames, reached = chunks[after]
+            if frames and not link.stream.paused:
+                link.send_events(frames)
+                subscriber.position = reached
+            elif after != head:
                 slow.append(subscriber)
-                continue
-            if chunk is None:
-                chunk = chunks[position] = self._chunk(position)
-            link.send_events(chunk[0])
-            subscriber.position = chunk[1]
-            more = more or chunk[1] < head
         for subscriber in slow:
-            self._current.discard(subscriber)
-            if subscriber.link is not None:
+            self._current.pop(subscriber, None)
+            if subscriber.reads:
                 self.resume(subscriber)
-        return more
+        return any(reached < head for _, reached in chunks.values())
 
-    def _reads_on(self, subscriber: Subscriber) -> bool:
-        """Whether what it gets next is in the log only."""
-        return subscriber.position + 1 < self._first and self._read is not None
+    def _reads_on(self, position: int) -> bool:
+        """Whether what comes behind the position is in the log only."""
+        return position + 1 < self._first and self._read is not None
 
     def _chunk(self, after: int) -> tuple[bytes, int]:
         """Encoded events behind `after`, and the position they reach."""
@@ -237,7 +232,7 @@ class Topic:
     async def _catch_up(self, subscriber: Subscriber, read: Read) -> None:
         """Read on from the log until the tail in memory takes over, as long as the socket takes it."""
         try:
-            while subscriber.link is not None and self._reads_on(subscriber):
+            while subscriber.reads and self._reads_on(subscriber.position):
                 asked, first = subscriber.position, self._first
                 entries = await read(asked, self._limits.subscribe_page)
                 if subscriber.position != asked:
@@ -253,7 +248,7 @@ class Topic:
         finally:
             if subscriber.catching_up is asyncio.current_task():
                 subscriber.catching_up = None
-        if subscriber.link is not None:
+        if subscriber.reads:
             self.resume(subscriber)
 
     def _send_entries(self, subscriber: Subscriber, entries: list[tuple[int, Any]]) -> None:
@@ -264,15 +259,14 @@ class Topic:
             gathered.append(frame(_EVENT, 0, encode(Event(self.name, position, value))))
             size += len(gathered[-1])
             if size > self._limits.send_buffer or position == entries[-1][0]:
-                link = subscriber.link
-                if link is None:
+                if not subscriber.reads:
                     return
-                link.send_events(b"".join(gathered))
+                subscriber.link.send_events(b"".join(gathered))
                 subscriber.position = position
                 gathered, size = [], 0
 
     def _stop_sending(self, subscriber: Subscriber) -> None:
-        self._current.discard(subscriber)
+        self._current.pop(subscriber, None)
         if subscriber.catching_up is not None:
             subscriber.catching_up.cancel()
             subscriber.catching_up = None

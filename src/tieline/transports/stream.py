@@ -15,6 +15,8 @@ from tieline.transports.busy_poll import busy_poll
 from tieline.transports.endpoint import Endpoint, endpoint_of
 
 READ_BUFFER = 256 * KiB
+_MUCH = 32 * KiB
+"Bytes of one read from which on a view of them is given: to copy what is less costs nothing beside a slice of a view."
 
 
 class Receiver(Protocol):
@@ -23,7 +25,7 @@ class Receiver(Protocol):
     def opened(self, stream: "Stream") -> None: ...
 
     def received(self, data: bytes | memoryview) -> None:
-        """A view is of the shared read buffer: valid during this call only, so keep `bytes(data)` of what you keep."""
+        """A view, of a long read, is of the shared buffer: valid during this call only, so keep `bytes(data)` of it."""
 
     def finished(self) -> None:
         """The peer will send no more; it may still read. Answer what is owed, then `close()`."""
@@ -84,10 +86,12 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes to be sent; silently nothing once the stream is closing."""
-        # asyncio would still send what is written after close() as long as something waits.
-        if self._transport is not None and not self._transport.is_closing():
+        # asyncio would still send what is written after close() as long as something waits, and warn of what is written
+        # after the peer has broken the connection.
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             self.bytes_out += len(data)
-            self._transport.write(data)
+            transport.write(data)
 
     def limit_reads(self, size: int | None) -> None:
         """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it.
@@ -165,7 +169,8 @@ class Stream(asyncio.BufferedProtocol):
                 poll.heard = True
             else:
                 poll.read(self._limits.busy_poll)
-        self._receiver.received(self._buffer[:nbytes])
+        data = self._buffer[:nbytes]
+        self._receiver.received(data if nbytes >= _MUCH else bytes(data))
 
     def eof_received(self) -> bool:
         self._receiver.finished()

@@ -41,6 +41,30 @@ class TlsTransport(asyncio.Transport):
     Made by `tls_handshake`. `close()` and `abort()` close the transport below, and its socket, too.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_answered",
+        "_below",
+        "_buffered",
+        "_decrypt",
+        "_encrypt",
+        "_error",
+        "_feed",
+        "_goodbye",
+        "_hung_up",
+        "_incoming",
+        "_known",
+        "_loop",
+        "_outgoing",
+        "_paused",
+        "_protocol",
+        "_state",
+        "_take",
+        "_timer",
+        "_tls",
+        "made",
+    )
+
     def __init__(
         self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str | bytes | None = None
     ) -> None:
@@ -86,8 +110,9 @@ class TlsTransport(asyncio.Transport):
             return
         try:
             if len(data) <= _PIECE:
-                self._encrypt(data)
-                self._below.write(self._take())
+                encrypt, take = self._encrypt, self._take
+                encrypt(data)
+                self._below.write(take())
             else:
                 self._below.write(b"".join(self._encrypted(memoryview(data).cast("B"))))
         except ssl.SSLError as error:  # the peer has broken it, which is found out in a moment
@@ -165,7 +190,8 @@ class TlsTransport(asyncio.Transport):
             self._shake()
 
     def received(self, data: bytes | memoryview) -> None:
-        self._feed(data)
+        feed = self._feed
+        feed(data)
         if self._state is _OPEN:
             self._deliver()
         elif self._state is _State.SHAKING:
@@ -223,8 +249,10 @@ class TlsTransport(asyncio.Transport):
     def _deliver(self) -> None:
         """What has come, for as long as the protocol takes it."""
         try:
-            while self._state is _OPEN and not self._paused and self._is_here() and self._give():
-                pass
+            while self._state is _OPEN and not self._paused:
+                buffered = self._buffered
+                if not (self._give() if buffered is None else self._fill(buffered)):
+                    break
         except ssl.SSLError as error:
             self._flush()
             self._fail(error)
@@ -234,9 +262,9 @@ class TlsTransport(asyncio.Transport):
             self._below.close()
 
     def _give(self) -> bool:
-        """The next of it. False when that is not whole yet."""
-        if self._buffered is not None:
-            return self._fill(self._buffered)
+        """The next of it, as bytes. False when there is no more that is whole."""
+        if not self._is_here():
+            return False
         try:
             data = self._decrypt(_READ)
         except ssl.SSLWantReadError:
@@ -248,15 +276,17 @@ class TlsTransport(asyncio.Transport):
         return True
 
     def _fill(self, protocol: asyncio.BufferedProtocol) -> bool:
-        """As many records as the protocol's buffer holds, together."""
-        buffer = cast(memoryview, protocol.get_buffer(-1))
-        done, size, incoming = 0, len(buffer), self._incoming
+        """As many records as the protocol's buffer holds, together. False when there is no more that is whole."""
+        buffer: memoryview = protocol.get_buffer(-1)  # type: ignore[assignment]
+        decrypt, incoming = self._decrypt, self._incoming
+        done, size = 0, len(buffer)
         try:
             while not self._goodbye:
-                got = cast(int, self._decrypt(size - done, buffer[done:] if done else buffer))
-                self._goodbye = not got
+                got: int = decrypt(size - done, buffer[done:] if done else buffer)  # type: ignore[assignment]
                 done += got
-                if done == size or not incoming.pending:
+                if not got:
+                    self._goodbye = True
+                elif done == size or not incoming.pending:
                     break
         except ssl.SSLWantReadError:
             pass
@@ -269,7 +299,7 @@ class TlsTransport(asyncio.Transport):
             self._fail(None)
         elif self._goodbye and not done:  # else the protocol may rest now
             self._said_goodbye()
-        return done > 0
+        return done == size or (self._goodbye and done > 0)
 
     def _said_goodbye(self) -> None:
         if self._state is _OPEN:

@@ -71,10 +71,11 @@ class FrameCutter:
 
         A view of many bytes spares copying them all first; its frames are copies all the same.
         """
-        if self._prefaced and not self._kept and len(data) >= 9:
+        size = len(data) - 9
+        if size >= 0 and self._prefaced and not self._kept and type(data) is bytes:
             length, kind, channel = _unpack(data)
-            if length + 9 == len(data) and length <= self.limit:
-                return [(kind, channel, bytes(data[9:]))]  # one whole frame: most reads of a quiet link are that
+            if length == size and size <= self.limit:
+                return [(kind, channel, data[9:])]  # one whole frame: most reads of a quiet link are that
         frames: list[Frame] = []
         start = 0
         if self._kept:

@@ -51,12 +51,12 @@ class Session:
         "_last_local",
         "_last_remote",
         "_limits",
-        "_out",
         "_peer_frame",
         "_peer_window",
         "_pinged",
         "closing",
         "goodbye",
+        "out",
         "ping",
         "side",
         "state",
@@ -78,7 +78,8 @@ class Session:
         self._last_remote = 0 if side is Side.CLIENT else -1
         self._peer_frame = limits.login_frame
         self._peer_window = 0
-        self._out: list[bytes] = [PREFACE]
+        self.out: list[bytes] = [PREFACE]
+        "Frames to be written; `take` gives them as one piece."
         self._heard = now
         self._pinged = False
         self._farewell = ""  # the code of our last GOAWAY
@@ -164,7 +165,7 @@ class Session:
         if kind == _EVENT and self.side is _CLIENT:
             events.append((kind, 0, payload))
         elif kind == _PING:
-            self._out.append(_pack(len(payload), _PONG, 0) + payload)
+            self.out.append(_pack(len(payload), _PONG, 0) + payload)
         elif kind == _GOAWAY:
             self.closing, self.goodbye = True, read(GoAway, payload)
             events.append((kind, 0, self.goodbye))
@@ -185,7 +186,7 @@ class Session:
             channel = self._begin_again(channel)
         self._last_local = channel
         self._channels[channel] = _CALLING_STREAM if streaming else _CALLING
-        self._out.append(_pack(size, _CALL, channel) + payload)
+        self.out.append(_pack(size, _CALL, channel) + payload)
         return channel
 
     def send(self, kind: int, channel: int, payload: bytes | memoryview = b"") -> bool:
@@ -211,7 +212,7 @@ class Session:
             self._channels[channel] = following
             if kind not in _UNCOUNTED:
                 self._flow(channel).sent(size)
-        self._out.append(_pack(size, kind, channel) + payload)
+        self.out.append(_pack(size, kind, channel) + payload)
         return True
 
     def send_turn(self, kind: Kind, payload: bytes) -> None:
@@ -220,7 +221,7 @@ class Session:
             self.state = LINK[self.state][self.side, kind]
         except KeyError:
             raise ProtocolError(f"{kind.name} while {self.state.value}", remote=False) from None
-        self._out.append(_pack(len(payload), kind, 0) + payload)
+        self.out.append(_pack(len(payload), kind, 0) + payload)
         self._when_open()
 
     def skip_login(self) -> None:
@@ -231,7 +232,7 @@ class Session:
 
     def send_events(self, frames: bytes) -> None:
         """Whole EVENT frames, encoded once for all subscribers."""
-        self._out.append(frames)
+        self.out.append(frames)
 
     def goaway(self, reason: str, *, code: str = "closing", retry_after: float | None = None) -> None:
         """Say that this link is to end; open calls may finish. Once for each code: a mistake may follow a goodbye."""
@@ -239,14 +240,14 @@ class Session:
         if code != self._farewell:
             self._farewell = code
             payload = encode(GoAway(reason, retry_after, code))
-            self._out.append(_pack(len(payload), _GOAWAY, 0) + payload)
+            self.out.append(_pack(len(payload), _GOAWAY, 0) + payload)
 
     def take(self) -> bytes:
         """Everything to be written now, as one piece."""
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
+        out = self.out
+        if len(out) == 1:
+            return out.pop()
+        data = b"".join(out)
         out.clear()
         return data
 
@@ -272,11 +273,6 @@ class Session:
     def peer_window(self) -> int:
         """Bytes of credit with which each of our streams to the peer begins."""
         return self._peer_window
-
-    @property
-    def has_output(self) -> bool:
-        """Whether something waits to be taken."""
-        return bool(self._out)
 
     @property
     def peer_frame(self) -> int:
@@ -309,7 +305,7 @@ class Session:
             raise LinkClosed(f"nothing heard for {now - self._heard:.0f} s: the peer is gone")
         self._pinged = True
         if self.state is _OPEN:
-            self._out.append(_pack(0, _PING, 0))
+            self.out.append(_pack(0, _PING, 0))
 
     # -- small things --------------------------------------------------------------------------------------------
 
