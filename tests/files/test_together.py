@@ -182,17 +182,14 @@ async def test_a_transfer_that_is_cancelled_leaves_what_can_be_gone_on_with(
 
     putting = asyncio.create_task(ada.files.put(source, "/x", progress=look))
     await asyncio.wait({putting, asyncio.ensure_future(seen.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    stopped_early = not putting.done()
     putting.cancel()
     await asyncio.gather(putting, return_exceptions=True)
     while len(house.server.lanes):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    assert stopped_early == (not (house.files / "x").exists())
     again = await ada.files.put(source, "/x")
     assert again.failed == []
     assert (house.files / "x").read_bytes() == source.read_bytes()
-    if stopped_early:
-        assert again.wire_bytes < 64 * MiB
+    assert again.wire_bytes < 64 * MiB  # also when all of it had come before we could stop it
 
 
 async def test_thousands_of_small_files_deep_and_oddly_named(house: House, stack: AsyncExitStack) -> None:
