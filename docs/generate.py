@@ -132,6 +132,7 @@ def methods_page() -> str:
 def library_page() -> str:
     """Everything a program may import."""
     import tieline.commands
+    import tieline.files
     import tieline.sync
     import tieline.testing
 
@@ -142,7 +143,7 @@ def library_page() -> str:
             continue
         lines += _entry(f"tieline.{name}", value)
     lines += ["The exceptions are in [errors.md](errors.md).", ""]
-    for module in (tieline.commands, tieline.sync, tieline.testing):
+    for module in (tieline.commands, tieline.files, tieline.sync, tieline.testing):
         lines += [f"# `{module.__name__}`", "", *_paragraphs(module.__doc__ or "", code=True), ""]
         for name in getattr(module, "__all__", ["connect", "Client", "Items", "Events"]):
             lines += _entry(f"{module.__name__}.{name}", getattr(module, name))

@@ -72,3 +72,8 @@ def test_the_layers_are_all_in_the_import_contract() -> None:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"]
     done = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_what_is_public_is_there_with_nothing_else_imported() -> None:
+    program = "import tieline; tieline.files.Progress; [getattr(tieline, name) for name in tieline.__all__]"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -38,7 +38,7 @@ from tieline.errors import (
 from tieline.version import __version__
 
 if TYPE_CHECKING:
-    from tieline import commands, sync
+    from tieline import commands, files, sync
     from tieline.client import Client, connect
     from tieline.limits import Limits
     from tieline.link.datagram_opening import datagrams
@@ -93,7 +93,7 @@ _HOMES = {
     "listen": "tieline.link.talks",
 }
 
-_MODULES = ("commands", "sync")
+_MODULES = ("commands", "files", "sync")
 
 __all__ = [
     "MORE",
@@ -150,6 +150,7 @@ __all__ = [
     "connect",
     "datagrams",
     "dial",
+    "files",
     "listen",
     "sync",
 ]
