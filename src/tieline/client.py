@@ -158,7 +158,7 @@ class Client(Peer):
         try:
             login = ClientLogin(self._credential, stream.info.binding)
             welcome = await enter(link, turns, login, agent=AGENT, limits=self.limits)
-        except BaseException:
+        except BaseException:  # cancelled too: the link is nobody's yet, so only we can end it
             link.stream.abort()
             raise
         self.identity = Identity(

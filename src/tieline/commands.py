@@ -144,7 +144,7 @@ async def run(
     try:
         stdout, ended = await command.rest()
         stderr = b"" if command.stderr is None else b"".join(await command.stderr.gathered())
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else could end the command
         await command.close()
         raise
     return Completed(ended.code, ended.signal, stdout, stderr)

@@ -72,7 +72,7 @@ class LinesDoor:
                 visitor.trust()
                 log.info("%s logged in from %s", peer.identity, visitor.stream.info.remote)
                 await self._talk(visitor, peer)
-        except Exception:
+        except Exception:  # a fault of ours is logged and told, and ends this visit only
             self._failed(visitor)
 
     async def _sign_in(self, visitor: Visitor) -> Peer | None:
@@ -96,7 +96,7 @@ class LinesDoor:
         try:
             await Conversation(visitor, peer).run()
             visitor.leave()
-        except Exception:
+        except Exception:  # a fault of ours is logged and told, and ends this visit only
             self._failed(visitor)
         finally:
             await peer.close("the visitor left")

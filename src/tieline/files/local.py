@@ -69,7 +69,7 @@ class LocalDestination:
         try:
             area = StagingArea(self._tree.fd, keep_for=self._limits.staging_age)
             area.sweep(alone=False)
-        except BaseException:
+        except BaseException:  # we are not made then, so nobody could close it later
             self._tree.close()
             raise
         return area

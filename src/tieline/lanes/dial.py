@@ -26,7 +26,7 @@ def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:
         lane = Lane(_secured(sock, address, until - time.monotonic()) if address.tls else sock, limits)
         show(lane, token, limits.opening)
         return lane
-    except BaseException:
+    except BaseException:  # whatever it was is raised on, without leaving a socket behind
         sock.close()
         raise
 

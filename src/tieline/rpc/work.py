@@ -242,14 +242,7 @@ class Work:
             self.fail(channel, method, error)
 
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
-        self._over(channel)
-        try:
-            self.answer(channel, _encode(done.result()))
-            self._link.flush_soon()
-        except asyncio.CancelledError:
-            self.fail(channel, method, Cancelled())
-        except Exception as error:
-            self.fail(channel, method, error)
+        self.told(channel, method, Cancelled() if done.cancelled() else done.exception() or done.result())
 
     def answer(self, channel: int, payload: bytes) -> None:
         """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises

@@ -87,7 +87,7 @@ async def _enrolled_anew(pending: str, ticket: str, address: Address, device: st
         profiles.write(pending, profile)
         try:
             client = await open_client(stack, Target(ticket), timeout)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nothing was enrolled yet, so nobody needs this key
             profiles.remove(pending)
             raise
         # From here on the server may know the key: it is thrown away only when it certainly does not.

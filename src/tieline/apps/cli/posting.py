@@ -45,7 +45,7 @@ async def in_order(
 async def _result(post: Post, stored: int) -> dict[str, Any]:
     try:
         return await post
-    except Exception:
+    except Exception:  # whatever it was is raised on: this only says how far we came
         if stored:
             note(f"{stored} lines are stored, the next one is not; what became of those after it is not certain")
         raise
