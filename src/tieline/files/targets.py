@@ -14,6 +14,7 @@ Parts = names.Parts
 
 
 def several(paths: Local | Sequence[Local]) -> Iterable[Local]:
+    """One path or many, as many."""
     return [paths] if isinstance(paths, str | os.PathLike) else paths
 
 
@@ -26,6 +27,7 @@ def name_of(path: Path) -> str:
 
 
 def joined(folder: str, name: str) -> str:
+    """The remote path of a name in a folder."""
     return f"{folder.rstrip('/')}/{name}"
 
 
@@ -47,6 +49,7 @@ def all_different(targets: Sequence[str], key: Callable[[str], str] = str) -> No
 
 
 def shown_below(root: str, path: Parts) -> str:
+    """What a person is shown for a path below a root."""
     return "/".join((root.rstrip("/"), *path)) if path else root
 
 
