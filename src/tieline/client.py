@@ -28,7 +28,7 @@ from tieline.errors import (
     TooManyAttempts,
 )
 from tieline.limits import DEFAULT, Limits
-from tieline.link.dial import backoff, dial_stream
+from tieline.link.dial import OPENINGS, backoff, dial_stream
 from tieline.link.frame_link import FrameLink
 from tieline.login.client import ClientLogin
 from tieline.login.credential import Credential
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tieline.client")
 AGENT = f"tieline/{__version__}"
-OPENINGS = 3
-"How often the first link is tried at a server that does not seem to speak tieline/1."
 STEADY = 1.0
 "Seconds a link must have lived for its loss to be answered at once."
 _NOBODY = Identity("", "", frozenset(), "native", "")
@@ -101,7 +99,7 @@ class Client(Peer):
                     await self._link_up()
                     return
                 except ProtocolError:
-                    # On a busy machine we may have been so slow to speak that we were taken for a person, and greeted.
+                    # So slow to speak that we were taken for a person, and greeted: as `dial_stream` does over TLS.
                     if not left:
                         raise
 

@@ -1,4 +1,5 @@
 import asyncio
+import select
 import socket
 import ssl
 from datetime import datetime
@@ -13,6 +14,7 @@ from tieline.link import dial
 from tieline.link.dial import FIRST_PAUSE, LONGEST_PAUSE, backoff, dial_stream, why
 from tieline.transports.address import Address
 from tieline.transports.tls import client_context
+from tieline.transports.tls_handshake import dial_tls
 from tieline.transports.unix import listen_unix
 
 
@@ -95,6 +97,21 @@ async def test_the_pinned_server_is_reached_and_both_sides_know_the_binding(serv
     stream = await dial_stream(at(serve(), scheme, pin=certificate.pin), ear)
     assert (stream.info.kind, stream.info.alpn, stream.info.binding) == ("tls", "tieline/1", certificate.end_point)
     await until(lambda: ear.heard == b"native:")
+    await closed(stream, ear)
+
+
+async def test_who_speaks_so_late_that_it_was_greeted_dials_again(serve, certificate, monkeypatch):
+    listener, ear, late = serve(greeting=0.01), Ear(), []
+
+    async def slow(protocol, sock, *more):
+        if not late:
+            late.append(await asyncio.get_running_loop().run_in_executor(None, select.select, [sock], [], [], 5))
+        return await dial_tls(protocol, sock, *more)
+
+    monkeypatch.setattr(dial, "dial_tls", slow)
+    stream = await dial_stream(at(listener, "tls", pin=certificate.pin), ear)
+    await until(lambda: ear.heard == b"native:")
+    assert late
     await closed(stream, ear)
 
 

@@ -22,6 +22,8 @@ from tieline.transports.stream import Receiver, Stream
 from tieline.transports.tls import HANDSHAKE_TIMEOUT, NATIVE, client_context, pin_of
 from tieline.transports.tls_handshake import dial_tls
 
+OPENINGS = 3
+"How often a server that does not seem to speak our protocol is dialled before it is believed."
 FIRST_PAUSE = 0.5
 "Seconds. The longest pause before the second redial; it doubles from there."
 LONGEST_PAUSE = 30.0
@@ -38,6 +40,8 @@ _REASONS: dict[int | None, str] = {
     errno.EPERM: "this user may not connect there, or a firewall forbids it",
     errno.EMFILE: "this program has too many files and connections open",
 }
+# What OpenSSL says of an answer in plain text.
+_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 # What OpenSSL's verification says (X509_V_ERR_…), in words that tell which of the two clocks or names to look at.
 _CLOCK = (9, 10)
 _SELF_SIGNED = (18, 19, 20, 21)
@@ -95,12 +99,19 @@ async def _dial(
     # The context first: making it may take a while, and a connected socket would wait for it unused.
     if context is None and address.tls:
         context = await _context(address.pin, alpn)
-    if address.scheme == "unix":
-        sock = await connect_unix(address.path, options=options)
-    else:
-        sock = await connect_tcp(address.host or "localhost", address.port, options=options)
-    stream = Stream(receiver, limits=limits)
-    return await _hand_over(sock, stream, context, address, alpn)
+    left = OPENINGS
+    while True:
+        left -= 1
+        if address.scheme == "unix":
+            sock = await connect_unix(address.path, options=options)
+        else:
+            sock = await connect_tcp(address.host or "localhost", address.port, options=options)
+        try:
+            return await _hand_over(sock, Stream(receiver, limits=limits), context, address, alpn)
+        except ssl.SSLError as error:
+            # On a busy machine we may have been so slow to speak that we were taken for a person, and greeted.
+            if not left or error.reason not in _PLAIN_TEXT:
+                raise
 
 
 async def _context(pin: str, alpn: str | None) -> ssl.SSLContext:
@@ -184,7 +195,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, now: datetime) -> str:
 
 def _tls_trouble(error: ssl.SSLError) -> str:
     reason = error.reason or str(error)
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+    if reason in _PLAIN_TEXT:
         return "the server there does not speak TLS: is it the right port? On its own machine use tcp://"
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         return "the server there does not speak TLS 1.3: is it a Tieline server?"
