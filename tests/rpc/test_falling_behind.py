@@ -4,10 +4,13 @@ import asyncio
 import random
 
 import pytest
+from tests.rpc.conftest import settle
 
+from tieline.errors import LinkClosed
 from tieline.limits import Limits
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.peer import Peer
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Topics
 
@@ -96,3 +99,28 @@ async def test_a_second_reader_gets_what_it_asked_for_while_the_first_is_being_r
     assert [(await asyncio.wait_for(anext(first), 5)).position for _ in range(100)] == list(range(51, 151))
     await first.aclose()
     await second.aclose()
+
+
+async def test_who_reads_while_the_link_is_away_does_not_ask_for_what_is_asked_for_anyway(join, monkeypatch):
+    log, asked_twice, rewind = [], [], Topic.rewind
+    monkeypatch.setattr(Topic, "rewind", lambda *who: asked_twice.append(who) or rewind(*who))
+    handlers, topic = offer(log, reading(log))
+    client, _ = await join(handlers)
+    monkeypatch.setattr(Peer, "comes_back", True)
+    subscription = client.subscribe("ticks", after=0)
+    log.append("before")
+    topic.publish(log[-1])
+    assert (await anext(subscription)).position == 1
+    client.link.abort(LinkClosed("gone"))
+    await settle()
+    waiting = asyncio.create_task(anext(subscription))
+    await settle()
+    log.append("meanwhile")
+    topic.publish(log[-1])
+    again, _ = await join(handlers)
+    client.use(again.link)
+    await client.feeds.link_back()
+    assert (await asyncio.wait_for(waiting, 5)).position == 2
+    await settle()
+    assert asked_twice == []
+    await subscription.aclose()

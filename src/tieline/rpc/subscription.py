@@ -25,6 +25,7 @@ class Subscription:
         "_error",
         "_feeds",
         "_lagging",
+        "_out_of_touch",
         "_queue",
         "_seen",
         "_value",
@@ -51,6 +52,7 @@ class Subscription:
         self._seen = 0  # the last position queued
         # Some events were let go. Those that come are not taken until the other side says that it went back.
         self._lagging = False
+        self._out_of_touch = False  # until the link is back, when all subscriptions go on together
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -70,7 +72,7 @@ class Subscription:
                 raise self._error
             if self._waiter is not None or self.rewinding:
                 raise RuntimeError(f"two tasks read the subscription to {self.topic} at once")
-            if self._lagging:
+            if self._lagging and not self._out_of_touch:
                 await self._feeds.rewind(self)
             else:
                 await self._wait()
@@ -121,11 +123,11 @@ class Subscription:
 
     def out_of_touch(self) -> None:
         """The link is lost: take nothing until the other side is back where we are."""
-        self._lagging = True
+        self._lagging = self._out_of_touch = True
 
     def caught_up(self) -> None:
         """The other side went back: what comes from now on follows what is here."""
-        self._lagging = False
+        self._lagging = self._out_of_touch = False
 
     def fail(self, error: Exception) -> None:
         self._error = error
