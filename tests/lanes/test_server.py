@@ -104,6 +104,7 @@ async def test_nobody_takes_all_lanes(house: House, stack: AsyncExitStack) -> No
         lane.close()
 
 
+@pytest.mark.parametrize("limits", [msgspec.structs.replace(HASTY, lane_wait=0.3)])
 async def test_a_lane_on_which_nothing_comes_is_cut(house: House, stack: AsyncExitStack) -> None:
     peer = await house.login(stack, "ada")
     assert isinstance(await end_of(await open_lane(peer)), LinkClosed)
