@@ -1,5 +1,6 @@
 """`tieline run` as people and scripts use it: real processes, and a server that runs commands."""
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,23 @@ def test_outputs_input_and_exit_code_are_those_of_the_command(server: Serving, o
     data = bytes(range(256)) * 5000
     done = ran(owner, "--", "sh", "-c", "cat; echo errors >&2; exit 42", given=data)
     assert (done.returncode, done.stdout, done.stderr) == (42, data, b"errors\n")
+
+
+def test_for_a_program_it_is_one_document(server: Serving, owner: Person) -> None:
+    done = ran(
+        owner, "--json", "--", "sh", "-c", "cat; printf 'caf\\303\\251'; printf '\\377' >&2; exit 3", given=b"unread"
+    )
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert json.loads(done.stdout) == {
+        "machine": "",
+        "code": 3,
+        "about": "",
+        "stdout": "caf\u00e9",
+        "stderr_base64": "/w==",
+    }
+    done = ran(owner, "--group", "--", "true")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"goes with --on" in done.stderr
 
 
 def test_options_behind_the_command_are_the_commands(server: Serving, owner: Person) -> None:

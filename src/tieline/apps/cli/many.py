@@ -162,7 +162,9 @@ def _runs_commands(machine: dict[str, Any]) -> bool:
 
 
 def _say(results: list[Result]) -> None:
-    """The exit codes, on stderr."""
+    """The exit codes, on stderr; a single machine without a name has only one."""
+    if not any(each.machine for each in results):
+        return
     for line in table(
         [(each.machine, each.code, each.about) for each in results], ("MACHINE", "CODE", ""), right=("CODE",)
     ):

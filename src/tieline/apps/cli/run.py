@@ -16,6 +16,7 @@ from .session import run as run_loop
         "tar c . | tieline run -- tar x -C /srv/app",
         'while read -r file; do tieline run -n -- wc -l "$file"; done < files',
         "tieline run --on 'lab-*' --on db-1 --group -- uptime",
+        "tieline run --json -- df -h | jq -r .stdout",
     ),
     context_settings={"allow_interspersed_args": False},
 )
@@ -57,7 +58,8 @@ def run(
     command is gone, so is the other one, soon, with all that it started.
 
     On several machines each line stands behind its machine's name, standard input is not read, the exit codes are
-    listed on standard error, and the largest is this command's.
+    listed on standard error, and the largest is this command's. So it is with --json: one document for each machine,
+    with `stdout`, `stderr` and `code`; the server's own is called ''.
     """
     from .running import Asked, run_here
 
@@ -66,14 +68,14 @@ def run(
     asked = Asked(argv, target, timeout, cwd, dict(map(_variable, variables)), not no_stdin)
     if group and as_json:
         raise click.UsageError("--group is for people and --json for programs: choose one of them")
-    if targets and (group or as_json or len(targets) > 1 or any(sign in target for sign in "*?[")):
+    if group and not targets:
+        raise click.UsageError("--group goes with --on: it is for what several machines said")
+    if group or as_json or len(targets) > 1 or any(sign in target for sign in "*?["):
         from .many import run_on
         from .many_outputs import AsJson, Grouped, Prefixed
 
         shown = Grouped() if group else AsJson() if as_json else Prefixed()
-        return run_loop(run_on(where, targets, asked, jobs, shown))
-    if group or as_json:
-        raise click.UsageError("--group and --json go with --on")
+        return run_loop(run_on(where, targets or [""], asked, jobs, shown))
     return run_loop(run_here(where, asked))
 
 
