@@ -124,3 +124,41 @@ async def test_who_reads_while_the_link_is_away_does_not_ask_for_what_is_asked_f
     await settle()
     assert asked_twice == []
     await subscription.aclose()
+
+
+async def test_no_topic_waits_for_another_when_the_link_is_back(join, monkeypatch):
+    log, gate = [], asyncio.Event()
+    handlers, topic = offer(log, reading(log))
+    slow = Topic("slow/one", limits=SMALL)
+
+    async def open_slowly(name, peer):
+        await gate.wait()
+        return slow
+
+    topics = Topics()
+    topics.add(topic)
+    topics.add_family("slow/", open_slowly)
+    handlers = Handlers()
+    topic_methods.install(handlers, topics)
+    client, _ = await join(handlers)
+    monkeypatch.setattr(Peer, "comes_back", True)
+    gate.set()
+    waiting, reading_on = client.subscribe("slow/one", after=0), client.subscribe("ticks", after=0)
+    for subscription in (waiting, reading_on):
+        await subscription.open()
+    gate.clear()
+    client.link.abort(LinkClosed("gone"))
+    await settle()
+    log.append("meanwhile")
+    topic.publish(log[-1])
+    again, _ = await join(handlers)
+    client.use(again.link)
+    back = asyncio.create_task(client.feeds.link_back())
+    assert (await asyncio.wait_for(anext(reading_on), 5)).position == 1
+    assert not back.done()
+    gate.set()
+    await back
+    slow.publish("at last")
+    assert (await asyncio.wait_for(anext(waiting), 5)).value == "at last"
+    for subscription in (waiting, reading_on):
+        await subscription.aclose()

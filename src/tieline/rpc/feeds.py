@@ -108,20 +108,22 @@ class Feeds:
                 subscription.fail(error)
 
     async def link_back(self) -> None:
-        """Over a new link: go on with every topic where it stopped."""
-        for topic, subscriptions in list(self._by_topic.items()):
-            if not subscriptions:
-                continue
-            after = min(subscription.seen for subscription in subscriptions)
-            back = Arrival(partial(self._back, topic, after))
-            try:
-                await self._peer.call("topics.subscribe", returns=back, topic=topic, after=after)
-            except LinkError:
-                return  # lost again: the next link begins anew
-            except TielineError as error:
-                for subscription in subscriptions:
-                    subscription.fail(error)
+        """Over a new link: go on with every topic where it stopped, all of them in one round trip."""
+        await asyncio.gather(*(self._go_on(topic, subscriptions) for topic, subscriptions in self._by_topic.items()))
         self._forget_those_left()
+
+    async def _go_on(self, topic: str, subscriptions: WeakSet[Subscription]) -> None:
+        after = min((subscription.seen for subscription in subscriptions), default=None)
+        if after is None:  # nobody iterates over it any more
+            return
+        back = Arrival(partial(self._back, topic, after))
+        try:
+            await self._peer.call("topics.subscribe", returns=back, topic=topic, after=after)
+        except LinkError:
+            pass  # lost again: the next link begins anew
+        except TielineError as error:
+            for subscription in subscriptions:
+                subscription.fail(error)
 
     # -- small things ------------------------------------------------------------------------------------------------
 
