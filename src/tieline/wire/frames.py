@@ -55,7 +55,7 @@ class FrameCutter:
     before it, they are given out first and `refused` is set, for one of them may raise the limit.
     """
 
-    __slots__ = ("_kept", "_needed", "_prefaced", "limit", "refused")
+    __slots__ = ("_kept", "_needed", "_prefaced", "between", "limit", "refused")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -63,6 +63,8 @@ class FrameCutter:
         self._kept = bytearray()
         self._needed = 0  # of `_kept`, before it is worth looking at again
         self._prefaced = False
+        self.between = False
+        "True when the next byte begins a frame: who knows where it ends may then take it without `feed`."
         self.refused = False
         "True when the next `feed`, even of nothing, would raise unless the limit is raised before."
 
@@ -71,11 +73,6 @@ class FrameCutter:
 
         A view of many bytes spares copying them all first; its frames are copies all the same.
         """
-        size = len(data) - 9
-        if size >= 0 and self._prefaced and not self._kept and type(data) is bytes:
-            length, kind, channel = _unpack(data)
-            if length == size and size <= self.limit:
-                return [(kind, channel, data[9:])]  # one whole frame: most reads of a quiet link are that
         frames: list[Frame] = []
         start = 0
         if self._kept:
@@ -86,6 +83,7 @@ class FrameCutter:
                 _, kind, channel = _unpack(self._kept)
                 frames.append((kind, channel, bytes(memoryview(self._kept)[9:])))
                 self._kept = bytearray()
+                self.between = True
                 start = missing
             else:
                 # Growing one bytearray keeps a large frame that comes byte by byte from costing a copy for each byte.
@@ -94,7 +92,7 @@ class FrameCutter:
                     return []
                 data = bytes(self._kept)
                 self._kept.clear()
-                self.refused = False
+                self.between, self.refused = self._prefaced, False
         if not self._prefaced:
             data = bytes(data)
             start = self._preface(data)
@@ -132,6 +130,7 @@ class FrameCutter:
     def _keep(self, data: bytes | memoryview, start: int, needed: int) -> None:
         self._kept += data[start:]
         self._needed = needed
+        self.between = False
 
     def _preface(self, data: bytes) -> int:
         """Where the first frame begins; -1 while the preface is not whole."""
@@ -140,5 +139,5 @@ class FrameCutter:
         if len(data) < len(PREFACE):
             self._keep(data, 0, 1)
             return -1
-        self._prefaced = True
+        self._prefaced = self.between = True
         return len(PREFACE)

@@ -125,12 +125,14 @@ CHANNEL_KINDS: Final = frozenset(int(kind) for moves in CHANNEL.values() for _, 
 class Moves:
     """A channel state as one side sees it, with plain-integer tables; None: the channel is over."""
 
-    __slots__ = ("local", "name", "remote")
+    __slots__ = ("last", "local", "name", "remote")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.local: dict[int, Moves | None] = {}
         self.remote: dict[int, Moves | None] = {}
+        self.last: set[int] = set()
+        "Kinds from the other side after which the channel is over."
 
 
 def compiled(mine: Role) -> dict[ChannelState, Moves]:
@@ -140,6 +142,8 @@ def compiled(mine: Role) -> dict[ChannelState, Moves]:
         for (role, kind), following in moves.items():
             table = states[state].local if role is mine else states[state].remote
             table[int(kind)] = None if following is ChannelState.CLOSED else states[following]
+    for each in states.values():
+        each.last.update(kind for kind, following in each.remote.items() if following is None)
     return states
 
 

@@ -34,7 +34,7 @@ _CALL, _EVENT, _PING, _PONG, _GOAWAY = (
     int(Kind.GOAWAY),
 )
 _read_call = msgspec.msgpack.Decoder(Call).decode
-_pack = HEADER.pack
+_pack, _unpack = HEADER.pack, HEADER.unpack_from
 _OPEN, _CLIENT = LinkState.OPEN, Side.CLIENT
 "By names of ours: to look up a member of an enum costs as much as to call a function, for every frame."
 
@@ -90,9 +90,20 @@ class Session:
         """What the peer's bytes mean. Raises ProtocolError or LimitExceeded; the link is of no use after that."""
         self._heard = now
         self._pinged = False
+        channels, cutter = self._channels, self._cutter
+        if cutter.between and type(data) is bytes and len(data) >= 9:
+            # Most reads of a quiet link are one whole frame, a call or its answer. What is below holds of it as well.
+            length, kind, channel = _unpack(data)
+            if length == len(data) - 9 and length <= cutter.limit:
+                moves = channels.get(channel)
+                if moves is None:
+                    if kind == _CALL and self.state is _OPEN:
+                        return [(kind, channel, self._called(channel, data[9:]))]
+                elif kind in moves.last and not self._flows:
+                    del channels[channel]
+                    return [(kind, channel, data[9:])]
         events: list[Event] = []
-        channels = self._channels
-        for event in self._cutter.feed(data):
+        for event in cutter.feed(data):
             kind, channel, payload = event
             moves = channels.get(channel)
             if moves is not None:
@@ -121,7 +132,7 @@ class Session:
             elif kind not in CHANNEL_KINDS or not self._is_past(channel):
                 raise self._illegal(kind, f"on channel {channel}, which was never opened")
             # A frame of a channel that ended here first was on its way already: dropped.
-        if self._cutter.refused:  # too large, unless it was the WELCOME before it that raised the limit
+        if cutter.refused:  # too large, unless it was the WELCOME before it that raised the limit
             events += self.receive(b"", now)
         return events
 
