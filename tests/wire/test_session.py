@@ -1,6 +1,8 @@
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tieline.errors import LimitExceeded, LinkClosed, ProtocolError, TooLarge
 from tieline.limits import Limits
@@ -10,9 +12,41 @@ from tieline.wire.messages import VERSIONS, Auth, Call, GoAway, Hello, Welcome, 
 from tieline.wire.moves import LinkState, Side
 from tieline.wire.session import Session
 
+from .conftest import Ends
+
 
 def kinds(events):
     return [(Kind(kind).name, channel) for kind, channel, _ in events]
+
+
+def meant(make_ends, reads, calls):
+    """What a server, which has made so many calls itself, makes of these reads, and what they leave of it."""
+    server = make_ends().log_in().server
+    for number in range(calls):
+        server.call(CALLS[number % 2], streaming=number % 2 == 1)
+    events = []
+    try:
+        for data in reads:
+            events += server.receive(data, 0.0)
+    except (ProtocolError, LimitExceeded) as error:
+        return str(error)
+    said = [(kind, channel, encode(what) if isinstance(what, Call) else what) for kind, channel, what in events]
+    return said, server.take(), server._channels
+
+
+CALLS = [encode(("m", {}, None, streaming)) for streaming in (False, True)]
+FRAMES = st.tuples(
+    st.sampled_from([*Kind, *[Kind.CALL, Kind.RESULT] * 5]),
+    st.sampled_from([0, 1, 1, 2, 2, 3, 4, 5, 7]),
+    st.sampled_from([*CALLS, b"", b"\x01", bytes(4), bytes(8), bytes(1001)]),
+)
+
+
+@given(st.lists(FRAMES, min_size=1, max_size=12), st.integers(0, 3))
+def test_one_frame_in_a_read_means_what_it_means_among_others(frames, calls):
+    data = [frame(*each) for each in frames]
+    together = b"".join(data)
+    assert meant(Ends, data, calls) == meant(Ends, [together[:5], together[5:]], calls)
 
 
 # -- opening -------------------------------------------------------------------------------------------------------
