@@ -31,7 +31,7 @@ def meant(make_ends, reads, calls):
     except (ProtocolError, LimitExceeded) as error:
         return str(error)
     said = [(kind, channel, encode(what) if isinstance(what, Call) else what) for kind, channel, what in events]
-    return said, server.take(), server._channels
+    return said, server.take(), server._channels, set(server._flows)
 
 
 CALLS = [encode(("m", {}, None, streaming)) for streaming in (False, True)]
