@@ -1,7 +1,7 @@
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tieline.errors import LimitExceeded, LinkClosed, ProtocolError, TooLarge
@@ -36,12 +36,14 @@ def meant(make_ends, reads, calls):
 
 CALLS = [encode(("m", {}, None, streaming)) for streaming in (False, True)]
 FRAMES = st.tuples(
-    st.sampled_from([*Kind, *[Kind.CALL, Kind.RESULT] * 5]),
+    st.sampled_from([*Kind, *[Kind.CALL, Kind.RESULT, Kind.DATA, Kind.END] * 5]),
     st.sampled_from([0, 1, 1, 2, 2, 3, 4, 5, 7]),
     st.sampled_from([*CALLS, b"", b"\x01", bytes(4), bytes(8), bytes(1001)]),
 )
 
 
+@example([(Kind.DATA, 2, b"\x01"), (Kind.END, 2, b"")], 1)
+@example([(Kind.CALL, 1, CALLS[1]), (Kind.DATA, 1, b"\x01"), (Kind.RESULT, 2, b"")], 1)
 @given(st.lists(FRAMES, min_size=1, max_size=12), st.integers(0, 3))
 def test_one_frame_in_a_read_means_what_it_means_among_others(frames, calls):
     data = [frame(*each) for each in frames]
