@@ -47,14 +47,14 @@ def _connect(address: Address, seconds: float) -> socket.socket:
         try:
             sock.settimeout(seconds)
             sock.connect(address.path)
-        except BaseException:
+        except BaseException:  # whatever it was: nobody else has the socket yet
             sock.close()
             raise
         return sock
     sock = socket.create_connection((address.host or "localhost", address.port), seconds)
     try:
         STREAM.apply(sock)
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else has the socket yet
         sock.close()
         raise
     return sock

@@ -118,7 +118,7 @@ class Sender:
         """Read what the other side has. `run` forgets it."""
         try:
             self._learn()
-        except BaseException:
+        except BaseException:  # whatever ends the lane: what is open for it is ours to close
             self._known.close()
             raise
 

@@ -132,7 +132,7 @@ class LaneServer:
             lane = self._handshake(served, tls)
             if lane is not None:
                 with_farewell(lane, lambda: self._converse(served, lane))
-        except Exception:
+        except Exception:  # the thread has no caller who could see it
             log.exception("a lane ended with a fault of ours")
         finally:
             with self._lock:
@@ -203,7 +203,7 @@ def with_farewell(lane: Lane, converse: Callable[[], None]) -> None:
         _say(lane, Closing("", str(error)))
     except LinkError as error:
         log.debug("%r: %s", lane, error)
-    except Exception:
+    except Exception:  # a fault of ours: told without details, and raised for the log
         _say(lane, Closing("internal", "the other side failed; its log says why"))
         raise
 

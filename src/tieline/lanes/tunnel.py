@@ -54,7 +54,7 @@ def dial_through(peer: Caller, method: str, token: bytes, loop: asyncio.Abstract
     try:
         show(lane, token, limits.opening)
         return lane
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else has the lane yet
         lane.close()
         calling.cancel()
         raise

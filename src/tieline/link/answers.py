@@ -51,7 +51,7 @@ class Answers:
     async def _wait(self, answer: Awaitable[Any], sender: Place, reply: Reply) -> None:
         try:
             given = await answer
-        except Exception:
+        except Exception:  # the handler is the user's, and may raise anything
             self.failed(sender)
             return
         if isinstance(given, bytes):

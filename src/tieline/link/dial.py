@@ -132,7 +132,7 @@ async def _hand_over(
     try:
         await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
         return stream
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else has the socket yet
         sock.close()
         raise
 

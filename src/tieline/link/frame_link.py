@@ -71,9 +71,9 @@ class FrameLink:
 
     def flush(self) -> None:
         """Write everything the session has to say, in one piece."""
-        out = self.session.out
-        if out:
-            data, stream = out.pop() if len(out) == 1 else self.session.take(), self.stream
+        session = self.session
+        if session.out:
+            data, stream = session.take(), self.stream
             stream.write(data)
             if stream.paused:
                 self._hold_back(len(data))
