@@ -5,7 +5,7 @@ Logged-in links through the whole house, as guests: what a login proves is not o
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import tieline
@@ -72,8 +72,8 @@ class Calling:
         self.peer = peer
         self.stack = stack
 
-    async def call(self, name: str) -> str:
-        return await self.peer.call("greet", name=name)
+    def call(self, name: str) -> Awaitable[str]:
+        return self.peer.call("greet", name=name)
 
     async def close(self) -> None:
         await self.stack.aclose()

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 import pytest
 import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tieline.limits import KiB, MiB
 from tieline.transports import tls_transport
@@ -17,7 +19,7 @@ from tieline.transports.certificate import make_certificate
 from tieline.transports.stream import Stream
 from tieline.transports.tls import NATIVE, client_context, server_context
 from tieline.transports.tls_handshake import accept_tls, dial_tls
-from tieline.transports.tls_transport import _PIECE
+from tieline.transports.tls_transport import _PIECE, TlsTransport
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DEADLINE = 60.0
@@ -190,6 +192,32 @@ class Taker(asyncio.BufferedProtocol):
         self.lost.set_result(error)
 
 
+class EitherWay(Taker):
+    """The same, of one that takes what comes without its buffer as well: short reads reach it so."""
+
+    def data_received(self, data):
+        self.got += data
+        self.step("data")
+
+
+class WithoutBuffer(asyncio.Protocol):
+    """The same, of one that has no buffer."""
+
+    def __init__(self, size=0, **steps):
+        self.steps = steps
+        self.heard = []
+        self.got = b""
+        self.lost = asyncio.get_running_loop().create_future()
+
+    step, connection_made, data_received = Taker.step, Taker.connection_made, EitherWay.data_received
+    eof_received, connection_lost = Taker.eof_received, Taker.connection_lost
+
+
+@pytest.fixture(params=[Taker, EitherWay, WithoutBuffer])
+def takes(request):
+    return request.param
+
+
 class Caller:
     """A client that blocks, and sees its records before they are sent."""
 
@@ -271,10 +299,10 @@ def talk(*words, broken=False):
     return saying
 
 
-def test_a_protocol_that_fails_as_it_is_made_ends_the_wait_for_it_at_once(run):
+def test_a_protocol_that_fails_as_it_is_made_ends_the_wait_for_it_at_once(run, takes):
     async def failing():
         quiet(caught := [])
-        taker = Taker(made=fail)
+        taker = takes(made=fail)
         async with asyncio.timeout(DEADLINE):
             with pytest.raises(ConnectionResetError):
                 await meet(taker, talk(b"hello"))
@@ -283,7 +311,7 @@ def test_a_protocol_that_fails_as_it_is_made_ends_the_wait_for_it_at_once(run):
     run(failing())
 
 
-def test_a_protocol_that_fails_after_a_rest_is_told_of_its_end(run):
+def test_a_protocol_that_fails_after_a_rest_is_told_of_its_end(run, takes):
     async def failing():
         def data(taker):
             if len(taker.got) > 5:
@@ -292,7 +320,7 @@ def test_a_protocol_that_fails_after_a_rest_is_told_of_its_end(run):
             asyncio.get_running_loop().call_soon(taker.transport.resume_reading)
 
         quiet(caught := [])
-        taker = Taker(5, data=data)
+        taker = takes(5, data=data)
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, talk(b"hello", b"again"))
             assert await taker.lost is caught[0]
@@ -301,9 +329,9 @@ def test_a_protocol_that_fails_after_a_rest_is_told_of_its_end(run):
     run(failing())
 
 
-def test_what_came_whole_before_a_broken_record_is_given_and_may_be_answered(run):
+def test_what_came_whole_before_a_broken_record_is_given_and_may_be_answered(run, takes):
     async def broken():
-        taker = Taker(data=lambda taker: taker.transport.write(b"answer"))
+        taker = takes(data=lambda taker: taker.transport.write(b"answer"))
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, talk(b"good", b"bad", broken=True))
             error = await taker.lost
@@ -316,7 +344,7 @@ def test_what_came_whole_before_a_broken_record_is_given_and_may_be_answered(run
     run(broken())
 
 
-def test_who_rests_hears_of_the_goodbye_when_it_goes_on(run):
+def test_who_rests_hears_of_the_goodbye_when_it_goes_on(run, takes):
     async def rest():
         resting = asyncio.get_running_loop().create_future()
 
@@ -324,7 +352,7 @@ def test_who_rests_hears_of_the_goodbye_when_it_goes_on(run):
             taker.transport.pause_reading()
             resting.set_result(None)
 
-        taker = Taker(data=data)
+        taker = takes(data=data)
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, talk(b"last words"))
             await resting
@@ -338,7 +366,7 @@ def test_who_rests_hears_of_the_goodbye_when_it_goes_on(run):
     run(rest())
 
 
-def test_what_waits_at_the_end_is_sent_for_as_long_as_the_peer_takes_it(run, monkeypatch):
+def test_what_waits_at_the_end_is_sent_for_as_long_as_the_peer_takes_it(run, takes, monkeypatch):
     def sip(caller):
         with caller.sock:
             caller.shake()
@@ -350,7 +378,7 @@ def test_what_waits_at_the_end_is_sent_for_as_long_as_the_peer_takes_it(run, mon
 
     async def slow():
         monkeypatch.setattr(tls_transport, "SHUTDOWN_TIMEOUT", 0.4)
-        taker = Taker()
+        taker = takes()
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, sip)
             taker.transport.write(bytes(8 * MiB))
@@ -361,7 +389,7 @@ def test_what_waits_at_the_end_is_sent_for_as_long_as_the_peer_takes_it(run, mon
     run(slow())
 
 
-def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run):
+def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run, takes):
     """It would keep that much until the link ends."""
 
     def swallow(caller):
@@ -372,7 +400,7 @@ def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run):
         return caller.sock  # still open
 
     async def large():
-        taker, held = Taker(), []
+        taker, held = takes(), []
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, swallow)
             transport = taker.transport
@@ -388,9 +416,15 @@ def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run):
     run(large())
 
 
+def ask_for_a_key(tls):
+    """`ssl` has no name for it."""
+    # PySSLSocket: the object's head, the socket, then the SSL *.
+    handle = ctypes.c_void_p.from_address(id(tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
+    assert ctypes.CDLL(_ssl.__file__).SSL_key_update(handle, 1) == 1
+
+
 def ask_for_keys(sock, times):
-    """A peer that asks for new keys again and again and never reads the answers. `ssl` has no name for asking."""
-    openssl = ctypes.CDLL(_ssl.__file__)
+    """A peer that asks for new keys again and again and never reads the answers."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = client_context("0" * 64, [NATIVE]).wrap_bio(incoming, outgoing)
     while True:
@@ -400,10 +434,8 @@ def ask_for_keys(sock, times):
         except ssl.SSLWantReadError:
             sock.sendall(outgoing.read())
             incoming.write(sock.recv(64 * KiB))
-    # PySSLSocket: the object's head, the socket, then the SSL *.
-    handle = ctypes.c_void_p.from_address(id(tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
     for _ in range(times):
-        assert openssl.SSL_key_update(handle, 1) == 1
+        ask_for_a_key(tls)
         tls.write(b"x")
         try:
             sock.sendall(outgoing.read())
@@ -437,3 +469,116 @@ def test_who_asks_for_new_keys_and_never_reads_the_answers_is_cut(run):
         far.close()
 
     run(ask())
+
+
+class Below(asyncio.Transport):
+    """Takes what is written, and can be told to rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = []
+        self.reads = True
+
+    def write(self, data):
+        self.written.append(bytes(data))
+
+    def pause_reading(self):
+        self.reads = False
+
+    def resume_reading(self):
+        self.reads = True
+
+    def is_closing(self):
+        return False
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def close(self):
+        pass
+
+    abort = close
+
+
+def pair(protocol):
+    """A TlsTransport that has shaken hands, the protocol of its transport below, and the other end."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context("0" * 64, [NATIVE]).wrap_bio(incoming, outgoing)
+    ours, below = TlsTransport(protocol, server_context(*CERTIFICATE)), Below()
+    wire = ours.wire()
+    ours.opened(below)
+    for _ in range(2):
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        wire.data_received(outgoing.read())
+        incoming.write(b"".join(below.written))
+        below.written.clear()
+    assert ours.made.done()
+    return ours, wire, below, tls, outgoing
+
+
+CERTIFICATE = make_certificate([])
+sizes = st.sampled_from([1, 2, 100, 1000, 2026, 2027, 2048, 5000, 16 * KiB])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    records=st.lists(sizes, min_size=1, max_size=8),
+    cuts=st.lists(st.integers(1, 3000), min_size=1, max_size=12),
+    rests=st.sets(st.integers(1, 12)),
+    goodbye=st.booleans(),
+    kind=st.sampled_from([EitherWay, WithoutBuffer]),
+)
+def test_however_records_are_cut_who_takes_short_reads_gets_every_byte_once(records, cuts, rests, goodbye, kind):
+    async def feed():
+        count = 0
+
+        def rest(taker):
+            nonlocal count
+            count += 1
+            if count in rests:
+                taker.transport.pause_reading()
+
+        taker = kind(data=rest)
+        ours, wire, below, tls, outgoing = pair(taker)
+        said = b"".join(bytes([number]) * size for number, size in enumerate(records))
+        start = 0
+        for size in records:
+            tls.write(said[start : start + size])
+            start += size
+        if goodbye:
+            with suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+        coming, turn = outgoing.read(), 0
+        while coming:
+            cut = cuts[turn % len(cuts)]
+            wire.data_received(coming[:cut])
+            coming, turn = coming[cut:], turn + 1
+            if not below.reads:
+                heard = len(taker.heard)
+                if coming:  # a loop may give what it had read before
+                    wire.data_received(coming[:1])
+                    coming = coming[1:]
+                assert len(taker.heard) == heard
+            while not below.reads:
+                ours.resume_reading()
+                await asyncio.sleep(0)
+        assert taker.got == said
+        assert taker.heard == ["made", *["data"] * taker.heard.count("data"), *["eof"] * goodbye]
+
+    asyncio.run(feed())
+
+
+@pytest.mark.parametrize("kind", [Taker, EitherWay, WithoutBuffer])
+def test_who_asks_for_new_keys_is_answered(kind):
+    async def ask():
+        taker = kind()
+        _ours, wire, below, tls, outgoing = pair(taker)
+        for turn in range(3):
+            ask_for_a_key(tls)
+            tls.write(b"x")
+            wire.data_received(outgoing.read())
+            assert len(below.written) == turn  # OpenSSL answers as it reads on
+        assert taker.got == b"xxx"
+
+    asyncio.run(ask())

@@ -96,7 +96,7 @@ class Stream(asyncio.BufferedProtocol):
     def limit_reads(self, size: int | None) -> None:
         """Take at most `size` bytes at a time (None: as many as come); what a caller may make us hold depends on it.
 
-        The first time in `opened`, before anything is read.
+        The first time in `opened`, before anything is read. Less than 2 KiB may come at once all the same, over TLS.
         """
         self._buffer = _shared.view[:size]
 

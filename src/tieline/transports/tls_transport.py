@@ -18,6 +18,8 @@ from tieline.transports.tls_wires import wire_for
 
 _READ = 64 * 1024
 "Bytes given at once to a protocol without a buffer of its own."
+_SHORT = 2 * 1024
+"Bytes that came at once and are hardly worth a buffer, where the protocol takes them without as well."
 _PIECE = 256 * 1024
 "Bytes put into OpenSSL's memory at once: it keeps the most it ever held until the link ends."
 _ANSWERS = 64 * 1024
@@ -50,6 +52,7 @@ class TlsTransport(asyncio.Transport):
         "_encrypt",
         "_error",
         "_feed",
+        "_give_at_once",
         "_goodbye",
         "_hung_up",
         "_incoming",
@@ -90,6 +93,7 @@ class TlsTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = cast(asyncio.Protocol, protocol)
+        self._give_at_once = getattr(protocol, "data_received", None)
         self._buffered = protocol if isinstance(protocol, asyncio.BufferedProtocol) else None
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -193,7 +197,9 @@ class TlsTransport(asyncio.Transport):
         feed = self._feed
         feed(data)
         if self._state is _OPEN:
-            self._deliver()
+            size = len(data)
+            if size > _SHORT or self._give_at_once is None or self._paused or not self._give_short(size):
+                self._deliver()
         elif self._state is _State.SHAKING:
             self._shake()
         elif self._state is _State.CLOSING:
@@ -260,6 +266,23 @@ class TlsTransport(asyncio.Transport):
             self._answer()
         if self._hung_up and not self._rests():
             self._below.close()
+
+    def _give_short(self, size: int) -> bool:
+        """What has just come, which is mostly one whole record. False when there may be more, or something else."""
+        try:
+            data = self._decrypt(size)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError as error:
+            self._flush()  # the alert that says why
+            self._fail(error)
+            return True
+        if not data:
+            self._goodbye = True
+            return False
+        self._give_at_once(data)  # type: ignore[misc]
+        # What was asked for is longer than its text: as much of that was in OpenSSL before, and may still be.
+        return len(data) < size and not (self._incoming.pending or self._outgoing.pending)
 
     def _give(self) -> bool:
         """The next of it, as bytes. False when there is no more that is whole."""
