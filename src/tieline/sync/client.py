@@ -1,12 +1,4 @@
-"""The client for blocking programs: the same names as the asynchronous one, with the same meaning.
-
-    with tieline.sync.connect("tcp://127.0.0.1:7788") as peer:
-        peer.call("greet", name="Ada", timeout=2)
-        for n in peer.stream("count", to=3): ...
-        for event in peer.subscribe("room/lobby", after=position): ...
-
-Fine to use from several threads at once. All clients of a process share one background thread (loop_thread.py).
-"""
+"""The same client for programs that block. Made by `tieline.sync.connect`."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -16,22 +8,18 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tieline import client as asynchronous
-from tieline import loop_thread
 from tieline.errors import LinkClosed
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
-from tieline.loop_thread import LoopThread
 from tieline.rpc.feeds import Subscription
 from tieline.rpc.handlers import Handlers
-from tieline.sync_datagrams import BlockingDatagrams, datagrams
-from tieline.sync_link import BlockingLink, dial
-from tieline.sync_streams import Events, Items, streamable
+from tieline.sync import loop_thread
+from tieline.sync.loop_thread import LoopThread
+from tieline.sync.streams import Events, Items, streamable
 from tieline.transports.address import Address
 
 if TYPE_CHECKING:
-    from tieline.sync_files import BlockingFiles
-
-__all__ = ["BlockingDatagrams", "BlockingLink", "Client", "Events", "Items", "connect", "datagrams", "dial"]
+    from tieline.sync.files import BlockingFiles
 
 T = TypeVar("T")
 
@@ -174,7 +162,7 @@ class Client:
     @property
     def files(self) -> "BlockingFiles":
         """Files of the server: `put`, `get`, `list`, `open`."""
-        from tieline.sync_files import BlockingFiles  # most who connect move no files, and start faster without
+        from tieline.sync.files import BlockingFiles  # most who connect move no files, and start faster without
 
         return BlockingFiles(self._thread, lambda: self._client.files)
 

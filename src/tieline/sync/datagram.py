@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tieline import loop_thread
 from tieline.errors import DeadlineExceeded, LinkClosed
 from tieline.limits import DEFAULT, Limits
 from tieline.link import datagram_opening
 from tieline.link.answers import Answer
 from tieline.link.datagrams import Datagrams
 from tieline.link.intake import Counts
-from tieline.loop_thread import LoopThread
+from tieline.sync import loop_thread
+from tieline.sync.loop_thread import LoopThread
 from tieline.transports.datagram_sockets import Place
 from tieline.wire.keyring import Keyring
 from tieline.wire.sealed import Key

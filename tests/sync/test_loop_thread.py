@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tieline import loop_thread
+from tieline.sync import loop_thread
 
 
 def test_an_interrupt_between_handing_over_and_waiting_cancels_too(monkeypatch: pytest.MonkeyPatch) -> None:

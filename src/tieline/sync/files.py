@@ -8,7 +8,7 @@ from tieline.files.reading import RemoteFile
 from tieline.files.syncing import Plan
 from tieline.files.tally import Report, Transferred
 from tieline.files.targets import Local
-from tieline.loop_thread import LoopThread
+from tieline.sync.loop_thread import LoopThread
 
 
 class BlockingFiles:

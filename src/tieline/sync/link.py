@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from tieline import loop_thread
 from tieline.errors import DeadlineExceeded
 from tieline.limits import DEFAULT, Limits
 from tieline.link import dialled
 from tieline.link.link import Link
 from tieline.link.proof import Proof
-from tieline.loop_thread import LoopThread
+from tieline.sync import loop_thread
+from tieline.sync.loop_thread import LoopThread
 from tieline.transports.endpoint import Endpoint
 from tieline.transports.sockets import KeepAlive
 from tieline.wire.codecs import Codec
