@@ -19,7 +19,8 @@ from tieline.transports.certificate import make_certificate
 from tieline.transports.stream import Stream
 from tieline.transports.tls import NATIVE, client_context, server_context
 from tieline.transports.tls_handshake import accept_tls, dial_tls
-from tieline.transports.tls_transport import _PIECE, TlsTransport
+from tieline.transports.tls_memory import PIECE
+from tieline.transports.tls_transport import TlsTransport
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DEADLINE = 60.0
@@ -404,12 +405,13 @@ def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run, takes):
         async with asyncio.timeout(DEADLINE):
             talking = await meet(taker, swallow)
             transport = taker.transport
-            encrypt = transport._encrypt
-            transport._encrypt = lambda data: (encrypt(data), held.append(transport._outgoing.pending))
+            memory = transport._memory
+            encrypt = memory.encrypt
+            memory.encrypt = lambda data: (encrypt(data), held.append(memory.outgoing.pending))
             transport.write(bytes(8 * MiB))
             with await talking:
-                assert len(held) == 8 * MiB // _PIECE
-                assert max(held) < 2 * _PIECE
+                assert len(held) == 8 * MiB // PIECE
+                assert max(held) < 2 * PIECE
                 transport.abort()
                 await taker.lost
 

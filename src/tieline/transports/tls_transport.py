@@ -1,5 +1,5 @@
-"""TLS between a plain transport of the loop and a protocol, by OpenSSL on memory: what comes is decrypted, and given on
-at the protocol's own pace; what goes is encrypted and handed down at once.
+"""TLS between a plain transport of the loop and a protocol: what comes is decrypted, and given on at the protocol's own
+pace; what goes is encrypted and handed down at once.
 
 Not the loops' own TLS: that of asyncio and that of uvloop both throw away what a peer sent last when the reader rests
 as the connection ends, buffer in two layers of which only one is counted, and take longer for a small message.
@@ -9,19 +9,14 @@ import asyncio
 import enum
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, cast
 
 from tieline.transports.tls import SHUTDOWN_TIMEOUT
+from tieline.transports.tls_memory import PIECE, READ, TlsMemory
 from tieline.transports.tls_wires import wire_for
 
-_READ = 64 * 1024
-"Bytes given at once to a protocol without a buffer of its own."
 _SHORT = 2 * 1024
 "Bytes that came at once and are hardly worth a buffer, where the protocol takes them without as well."
-_PIECE = 256 * 1024
-"Bytes put into OpenSSL's memory at once: it keeps the most it ever held until the link ends."
 _ANSWERS = 64 * 1024
 "Bytes of answers to key updates, 26 for each, that a peer may ask for without reading them."
 _CUT = "the connection was closed during the TLS handshake"
@@ -48,23 +43,16 @@ class TlsTransport(asyncio.Transport):
         "_answered",
         "_below",
         "_buffered",
-        "_decrypt",
-        "_encrypt",
         "_error",
-        "_feed",
         "_give_at_once",
-        "_goodbye",
         "_hung_up",
-        "_incoming",
         "_known",
         "_loop",
-        "_outgoing",
+        "_memory",
         "_paused",
         "_protocol",
         "_state",
-        "_take",
         "_timer",
-        "_tls",
         "made",
     )
 
@@ -73,16 +61,12 @@ class TlsTransport(asyncio.Transport):
     ) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, name is None, name)
-        self._feed, self._decrypt = self._incoming.write, self._tls.read
-        self._encrypt, self._take = self._tls.write, self._outgoing.read
+        self._memory = TlsMemory(context, name)
         self._state = _State.SHAKING
         self._below: asyncio.Transport
         self._known = False  # the protocol has been told of us
         self._paused = False  # by the protocol
         self._hung_up = False  # the peer has, while the protocol rests
-        self._goodbye = False  # the peer's was read, together with what came before it
         self._answered = -1  # bytes of answers since the peer stopped to read; below zero while it reads
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -102,23 +86,23 @@ class TlsTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         match name:
             case "ssl_object":
-                return self._tls
+                return self._memory.tls
             case "sslcontext":
-                return self._tls.context
+                return self._memory.tls.context
             case "cipher":
-                return self._tls.cipher()
+                return self._memory.tls.cipher()
         return self._below.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._state is not _OPEN or not data:
             return
         try:
-            if len(data) <= _PIECE:
-                encrypt, take = self._encrypt, self._take
-                encrypt(data)
-                self._below.write(take())
+            memory = self._memory
+            if len(data) <= PIECE:
+                memory.encrypt(data)
+                self._below.write(memory.take())
             else:
-                self._below.write(b"".join(self._encrypted(memoryview(data).cast("B"))))
+                self._below.write(memory.seal(data))
         except ssl.SSLError as error:  # the peer has broken it, which is found out in a moment
             self._fail(error)
 
@@ -155,8 +139,7 @@ class TlsTransport(asyncio.Transport):
         if self._state is not _OPEN:
             return
         self._state = _State.CLOSING
-        with suppress(ssl.SSLError):
-            self._tls.unwrap()  # says ours, and wants to read the peer's
+        self._memory.say_goodbye()
         self._flush()
         self._hurry(None)
         self._loop.call_soon(self._pass_over)
@@ -194,8 +177,7 @@ class TlsTransport(asyncio.Transport):
             self._shake()
 
     def received(self, data: bytes | memoryview) -> None:
-        feed = self._feed
-        feed(data)
+        self._memory.feed(data)
         if self._state is _OPEN:
             size = len(data)
             if size > _SHORT or self._give_at_once is None or self._paused or not self._give_short(size):
@@ -234,23 +216,24 @@ class TlsTransport(asyncio.Transport):
 
     def _shake(self) -> None:
         try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            self._flush()
+            shaken = self._memory.shake()
         except ssl.SSLError as error:
             self._flush()  # the alert that says why
             self._error, self._state = error, _State.CLOSED
             self._below.close()
-        else:
-            if not self.made.cancelled():
-                self._state, self._known = _OPEN, True
-                self._flush()
-                self._protocol.connection_made(self)
-            if self.made.cancelled():  # in this very turn, maybe by the protocol
-                self._fail(None)
-                return
-            self.made.set_result(None)
-            self._deliver()
+            return
+        if not shaken:
+            self._flush()
+            return
+        if not self.made.cancelled():
+            self._state, self._known = _OPEN, True
+            self._flush()
+            self._protocol.connection_made(self)
+        if self.made.cancelled():  # in this very turn, maybe by the protocol
+            self._fail(None)
+            return
+        self.made.set_result(None)
+        self._deliver()
 
     def _deliver(self) -> None:
         """What has come, for as long as the protocol takes it."""
@@ -262,15 +245,16 @@ class TlsTransport(asyncio.Transport):
         except ssl.SSLError as error:
             self._flush()
             self._fail(error)
-        if self._outgoing.pending:
+        if self._memory.outgoing.pending:
             self._answer()
         if self._hung_up and not self._rests():
             self._below.close()
 
     def _give_short(self, size: int) -> bool:
         """What has just come, which is mostly one whole record. False when there may be more, or something else."""
+        memory = self._memory
         try:
-            data = self._decrypt(size)
+            data = memory.decrypt(size)
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLError as error:
@@ -278,18 +262,18 @@ class TlsTransport(asyncio.Transport):
             self._fail(error)
             return True
         if not data:
-            self._goodbye = True
+            memory.goodbye = True
             return False
         self._give_at_once(data)  # type: ignore[misc]
         # What was asked for is longer than its text: as much of that was in OpenSSL before, and may still be.
-        return len(data) < size and not (self._incoming.pending or self._outgoing.pending)
+        return len(data) < size and not (memory.incoming.pending or memory.outgoing.pending)
 
     def _give(self) -> bool:
         """The next of it, as bytes. False when there is no more that is whole."""
-        if not self._is_here():
+        if not self._memory.is_here():
             return False
         try:
-            data = self._decrypt(_READ)
+            data = self._memory.decrypt(READ)
         except ssl.SSLWantReadError:
             return False
         if data:
@@ -301,28 +285,18 @@ class TlsTransport(asyncio.Transport):
     def _fill(self, protocol: asyncio.BufferedProtocol) -> bool:
         """As many records as the protocol's buffer holds, together. False when there is no more that is whole."""
         buffer: memoryview = protocol.get_buffer(-1)  # type: ignore[assignment]
-        decrypt, incoming = self._decrypt, self._incoming
-        done, size = 0, len(buffer)
-        try:
-            while not self._goodbye:
-                got: int = decrypt(size - done, buffer[done:] if done else buffer)  # type: ignore[assignment]
-                done += got
-                if not got:
-                    self._goodbye = True
-                elif done == size or not incoming.pending:
-                    break
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            self._error = error
+        memory = self._memory
+        done = memory.fill(buffer)
+        if memory.broken is not None:
+            self._error = memory.broken
             self._flush()  # the alert that says why
         if done:
             protocol.buffer_updated(done)
-        if self._error is not None:
+        if memory.broken is not None:
             self._fail(None)
-        elif self._goodbye and not done:  # else the protocol may rest now
+        elif memory.goodbye and not done:  # else the protocol may rest now
             self._said_goodbye()
-        return done == size or (self._goodbye and done > 0)
+        return done == len(buffer) or (memory.goodbye and done > 0)
 
     def _said_goodbye(self) -> None:
         if self._state is _OPEN:
@@ -339,28 +313,14 @@ class TlsTransport(asyncio.Transport):
         if not self._paused and self._state is _OPEN and not self._below.is_closing():
             self._below.resume_reading()
 
-    def _is_here(self) -> bool:
-        return bool(self._incoming.pending or self._tls.pending() or self._goodbye)
-
     def _rests(self) -> bool:
         """Whether something is here that the protocol was not given because it rests."""
-        return self._paused and self._is_here()
+        return self._paused and self._memory.is_here()
 
     def _pass_over(self) -> None:
         """After our goodbye only the peer's matters."""
-        try:
-            while self._state is _State.CLOSING and self._decrypt(_READ):
-                pass
-        except ssl.SSLWantReadError:
-            return
-        except ssl.SSLError:
-            pass
-        self._below.close()
-
-    def _encrypted(self, data: memoryview) -> Iterator[bytes]:
-        for start in range(0, len(data), _PIECE):
-            self._encrypt(data[start : start + _PIECE])
-            yield self._take()
+        if self._state is not _State.CLOSING or not self._memory.pass_over():
+            self._below.close()
 
     def _hurry(self, waited: int | None) -> None:
         """The goodbye may take so long, and so long again whenever the peer has taken some of what waits for it."""
@@ -373,15 +333,15 @@ class TlsTransport(asyncio.Transport):
     def _answer(self) -> None:
         """What TLS itself has to say: answers to key updates that were read."""
         if self._answered >= 0:
-            self._answered += self._outgoing.pending
+            self._answered += self._memory.outgoing.pending
             if self._answered > _ANSWERS:
                 self._fail(ConnectionAbortedError("the peer asks for new keys and does not read the answers"))
                 return
         self._flush()
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._below.write(self._take())
+        if self._memory.outgoing.pending:
+            self._below.write(self._memory.take())
 
     def _fail(self, error: Exception | None) -> None:
         """The end, at once: the protocol hears of it by `connection_lost`, with the first error there was."""
