@@ -60,7 +60,7 @@ class Board:
 
     def held(self) -> int:
         """Bytes of streams that wait at the server: in relays, and to be written."""
-        streams = [half for _, far in self.ends for half in far._incoming.values()]
+        streams = [half for _, far in self.ends for half in far._calls.streams.values()]
         sockets = [far.link.stream.buffered() for _, far in self.ends if far.link is not None]
         return sum(getattr(half, "waiting", 0) for half in streams) + sum(sockets)
 
@@ -68,8 +68,8 @@ class Board:
         """Nothing at the server remembers a call."""
         for _, far in self.ends:
             assert far.open_work == 0
-            assert not far._incoming
-            assert not far._replies
+            assert not far._calls.streams
+            assert not far._calls.replies
             if far.link is not None:
                 assert far.session.open_channels == 0
                 assert not far.session._flows

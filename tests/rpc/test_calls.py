@@ -250,7 +250,7 @@ def test_the_callee_keeps_the_deadline_even_when_the_caller_does_not(story, hand
     async def play(client, server):
         call = asyncio.create_task(client.call("forever", timeout=5.0))
         await clock.settle()
-        client.unwatch(1)
+        client._calls.deadlines.remove(1)
         await clock.advance(5.1)
         assert stopped
         with pytest.raises(DeadlineExceeded) as caught:
@@ -300,8 +300,8 @@ def test_an_answer_in_time_leaves_no_deadline_behind(story, handlers, clock):
         await asyncio.gather(*calls)
         await clock.advance(10)
         for peer in (client, server):
-            assert not peer._deadlines
-            assert peer._deadlines.next() is None
+            assert not peer._calls.deadlines
+            assert peer._calls.deadlines.next() is None
 
     story(play, handlers)
 
@@ -378,7 +378,7 @@ async def test_cancelling_the_call_cancels_the_handler(join, handlers, way):
     await until(ended.is_set)
     await settle()
     assert server.open_work == server.session.open_channels == client.session.open_channels == 0
-    assert not client._replies
+    assert not client._calls.replies
 
 
 async def test_a_promise_nobody_waits_for_any_more_is_let_go_and_may_still_come(join, handlers):
@@ -808,10 +808,10 @@ async def test_nothing_is_kept_of_ten_thousand_calls(join, handlers):
     await settle()
     for peer in (client, server):
         assert peer.session.open_channels == 0
-        assert not peer._replies
-        assert not peer._incoming
-        assert not peer._deadlines
-        assert len(peer._deadlines._steps if peer._deadlines else []) < 200
+        assert not peer._calls.replies
+        assert not peer._calls.streams
+        assert not peer._calls.deadlines
+        assert len(peer._calls.deadlines._steps) < 200
 
 
 async def test_many_large_calls_with_large_answers_do_not_wait_for_each_other(join, handlers):

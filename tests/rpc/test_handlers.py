@@ -268,7 +268,7 @@ async def _raw_call(client, method, params):
     channel = client.session.call(msgspec.msgpack.encode((method, msgspec.Raw(params), None)))
     client.flush_soon()
     future = asyncio.get_running_loop().create_future()
-    client._replies[channel] = (future, msgspec.msgpack.decode, method)
+    client._calls.replies[channel] = (future, msgspec.msgpack.decode, method)
     return await future
 
 

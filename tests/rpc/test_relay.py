@@ -259,7 +259,7 @@ async def test_an_answer_before_the_callers_stream_is_over_ends_that_stream(boar
     assert await caller.call("lab-1/take", source=endless(), most=3) == 3
     await settle()
     board.nothing_open()
-    assert not caller._sending
+    assert not caller._calls.sources
 
 
 async def test_a_value_where_a_stream_was_wanted_and_the_reverse(board, lab):

@@ -114,7 +114,7 @@ async def test_nothing_is_kept_of_callers_who_left(board):
     await until(lambda: len(desk.ended) == 20)
     assert not machine._served._callers
     assert len(board.switchboard._callers) == 0
-    assert not machine._replies
+    assert not machine._calls.replies
 
 
 @pytest.mark.parametrize("way", ["call", "stream", "subscribe", "tell", "close", "serve"])

@@ -66,9 +66,9 @@ def nothing_open(*peers):
     for peer in peers:
         assert peer.session.open_channels == 0
         assert peer.open_work == 0
-        assert not peer._incoming
-        assert not peer._replies
-        assert not peer._sending
+        assert not peer._calls.streams
+        assert not peer._calls.replies
+        assert not peer._calls.sources
         assert not peer.session._flows
 
 
@@ -210,7 +210,7 @@ async def test_what_waits_for_a_reader_is_bounded_by_window_and_one_frame(join, 
     stream = client.stream("items")
     await anext(stream)
     await settle()
-    waiting = client._incoming[1]._items
+    waiting = client._calls.streams[1]._items
     assert sum(len(payload) + 64 for payload, _ in waiting) <= SMALL.window + size + 64
     await stream.aclose()
 
@@ -439,6 +439,27 @@ async def test_cancelling_a_call_with_a_stream_stops_source_and_handler(join, se
     await settle()
     assert source.closed
     nothing_open(client, server)
+
+
+async def test_a_call_with_a_stream_is_not_made_again_since_its_stream_cannot_be(join, served):
+    client, server = await join(served)
+    served.gate.clear()
+    source, linked = Source(range(1_000_000)), []
+
+    async def next_link(self, timeout, turn):
+        linked.append(turn)
+        raise LinkClosed("there was no other")
+
+    client.__class__ = type("Returning", (type(client),), {"__slots__": (), "_linked": next_link})
+    call = asyncio.create_task(client.call("take", source=source.read(), retry=True))
+    await until(lambda: source.given)
+    server.link.abort(LinkClosed("gone"))
+    with pytest.raises(LinkClosed):
+        await call
+    await settle()
+    assert source.closed
+    assert not linked
+    assert not client._calls.sources
 
 
 async def test_a_source_that_fails_is_the_callers_own_error_and_stops_the_handler(join, served):

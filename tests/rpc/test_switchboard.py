@@ -336,7 +336,7 @@ def called_raw(peer, *fields):
     """A CALL made by hand; the future of its answer."""
     channel = peer.session.call(RAW(fields))
     future = asyncio.get_running_loop().create_future()
-    peer._replies[channel] = (future, lambda payload: payload, "raw")
+    peer._calls.replies[channel] = (future, lambda payload: payload, "raw")
     peer.link.flush()
     return future
 

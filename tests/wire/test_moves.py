@@ -68,7 +68,7 @@ def test_every_other_move_is_refused_by_the_receiver_and_by_ourselves(ends, stat
 def test_every_illegal_move_of_the_opening_is_refused(fresh, state, sender, kind):
     receiver = fresh.server if sender is Side.CLIENT else fresh.client
     receiver.receive(PREFACE, 0.0)
-    receiver.state = state
+    receiver._opening.state = state
     with pytest.raises(ProtocolError, match=kind.name):
         receiver.receive(frame(kind, 0), 0.0)
 

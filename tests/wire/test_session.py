@@ -113,13 +113,6 @@ def test_the_peers_own_limits_are_kept_by_us(fresh):
     assert fresh.server.credit(channel) == 7
 
 
-@pytest.mark.parametrize(("frame_size", "window"), [(0, 0), (-5, -5), (2**63, 2**63)])
-def test_absurd_limits_of_a_peer_are_taken_as_the_nearest_sane_ones(fresh, frame_size, window):
-    fresh.client.send_turn(Kind.HELLO, encode(Hello(VERSIONS, "test", frame_size, window)))
-    fresh.carry()
-    assert fresh.server.state is LinkState.SERVER_HELLO
-
-
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("leaver", ["client", "server"])
 def test_either_side_may_take_its_leave_at_any_point_of_the_opening(fresh, turns, leaver):

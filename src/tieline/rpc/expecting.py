@@ -1,5 +1,6 @@
 """Who expects what comes on a channel. For ordinary calls a future and an `Incoming`, for those passed on a relay."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -19,3 +20,7 @@ class Arriving(Protocol):
     def push(self, payload: bytes, raw: bool) -> None: ...
 
     def finish(self, error: BaseException | None = None) -> None: ...
+
+
+Reply = tuple[Awaiting, Callable[[bytes], Any], str]
+"Who waits for the answer of a call, what reads it, and the method's name."

@@ -32,7 +32,7 @@ class End(NamedTuple):
 
 
 class Half:
-    """From `source` to `sink`. What `Caller` does with the reading end of a stream it does with this."""
+    """From `source` to `sink`. What `OpenCalls` does with the reading end of a stream it does with this."""
 
     __slots__ = (
         "_allowed",

@@ -12,10 +12,11 @@ from tieline.errors import LinkClosed, LinkError
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
-from tieline.rpc.caller import Caller, Reply
-from tieline.rpc.expecting import Arriving
+from tieline.rpc.caller import Caller
+from tieline.rpc.expecting import Arriving, Reply
 from tieline.rpc.feeds import Feeds, Subscription
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.open_calls import OpenCalls
 from tieline.rpc.subscribers import Subscribed
 from tieline.rpc.topic import Topic
 from tieline.rpc.work import Onward, Work
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.calls")
-_RESULT, _CALL, _ITEM = int(Kind.RESULT), int(Kind.CALL), int(Kind.ITEM)
+_RESULT, _CALL, _ITEM, _DATA = int(Kind.RESULT), int(Kind.CALL), int(Kind.ITEM), int(Kind.DATA)
 
 
 class Peer(Caller):
@@ -144,19 +145,20 @@ class Peer(Caller):
         """Take over a link that has just logged in."""
         self._link = link
         self.goodbye = ""
-        self._work = Work(self, self._handlers, link)
+        self._calls = OpenCalls(link.session)
+        self._work = Work(self, self._handlers, link, self._calls)
         link.owner = self
 
     def adopt(self, channel: int, stream: Arriving, reply: Reply | None = None) -> None:
         """What comes on an open channel is for a relay, and so is the answer, if it is of a call of ours."""
-        self._incoming[channel] = stream
+        self._calls.streams[channel] = stream
         if reply is not None:
-            self._replies[channel] = reply
+            self._calls.replies[channel] = reply
 
     def release(self, channel: int) -> None:
         """It is no more."""
-        self._incoming.pop(channel, None)
-        self._replies.pop(channel, None)
+        self._calls.streams.pop(channel, None)
+        self._calls.replies.pop(channel, None)
 
     @property
     def feeds(self) -> Feeds:
@@ -187,11 +189,13 @@ class Peer(Caller):
     def events(self, events: list[Event]) -> None:
         for kind, channel, content in events:
             if kind == _RESULT:
-                self._answered(channel, content)
+                self._calls.answered(channel, content)
             elif kind == _CALL:
                 self._work.called(channel, content)  # type: ignore[arg-type, union-attr]
             elif kind == _ITEM:
-                self._item(channel, content)
+                self._calls.element(channel, content, False)
+            elif kind == _DATA:
+                self._calls.element(channel, content, True)
             else:
                 _REST[kind](self, channel, content)
 
@@ -221,8 +225,9 @@ class Peer(Caller):
             except Exception:
                 log.exception("what was to be done at the end of %r failed", self)
 
-    def _work_expired(self, channel: int) -> bool:
-        return self._work is not None and self._work.expire(channel)
+    def _expired(self, channels: list[int]) -> None:
+        work = self._work
+        super()._expired([channel for channel in channels if work is None or not work.expire(channel)])
 
     def _stop_serving(self) -> None:
         if self._work is not None:
@@ -230,10 +235,20 @@ class Peer(Caller):
         if self._subscribed is not None:
             self._subscribed.leave_all()
 
+    def _on_error(self, channel: int, content: Any) -> None:
+        self._calls.failed(channel, content)
+
+    def _on_stream_end(self, channel: int, content: Any) -> None:
+        self._calls.ended(channel)
+
+    def _on_credit(self, channel: int, content: Any) -> None:
+        if self._outgoing is not None:
+            self._outgoing.credited(channel)
+
     def _on_cancel(self, channel: int, content: Any) -> None:
         if self._work is not None:
             self._work.cancel(channel)
-        self.drop_stream(channel)
+        self._calls.drop_stream(channel)
 
     def _on_event(self, channel: int, content: Any) -> None:
         if self._feeds is not None:
@@ -245,10 +260,9 @@ class Peer(Caller):
 
 
 _REST: dict[int, Callable[[Any, int, Any], None]] = {
-    Kind.ERROR: Peer._failed,
-    Kind.DATA: Peer._data,
-    Kind.END: Peer._finished,
-    Kind.CREDIT: Peer._credited,
+    Kind.ERROR: Peer._on_error,
+    Kind.END: Peer._on_stream_end,
+    Kind.CREDIT: Peer._on_credit,
     Kind.CANCEL: Peer._on_cancel,
     Kind.EVENT: Peer._on_event,
     Kind.GOAWAY: Peer._on_goaway,

@@ -28,7 +28,7 @@ def as_it_is(payload: bytes) -> bytes:
 class Relay:
     """`near` is the caller's channel, `far` the machine's. `ended` is called once, when both are let go.
 
-    What `Work` does with a task, and `Caller` with the future of a call and with its stream until a first element
+    What `Work` does with a task, and `OpenCalls` with the future of a call and with its stream until a first element
     comes, they do with this.
     """
 

@@ -33,6 +33,7 @@ from tieline.login.identity import Identity
 from tieline.promise import Promise
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
+from tieline.rpc.open_calls import OpenCalls
 from tieline.wire.frames import Kind
 from tieline.wire.messages import UNWRITABLE, Call, Fault
 
@@ -68,10 +69,11 @@ class Work:
     """What one peer has asked for over one link and not yet been told. A peer that gets a new link begins anew: what
     still winds down of the old one must not answer on channels of the new one."""
 
-    __slots__ = ("_handlers", "_link", "_peer", "_permitted", "_running", "_session")
+    __slots__ = ("_calls", "_handlers", "_link", "_peer", "_permitted", "_running", "_session")
 
-    def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink) -> None:
+    def __init__(self, peer: "Peer", handlers: Handlers, link: FrameLink, calls: OpenCalls) -> None:
         self._peer = peer
+        self._calls = calls
         self._handlers = handlers
         self._link = link
         self._session = link.session
@@ -258,8 +260,7 @@ class Work:
 
     def _over(self, channel: int) -> None:
         self._running.pop(channel, None)
-        if self._peer.link is self._link:
-            self._peer.let_go(channel)
+        self._calls.let_go(channel)
 
     def _open_stream(self, channel: int, handler: Handler, call: Call) -> Incoming[Any]:
         if handler.stream_name is None:

@@ -8,6 +8,7 @@ in neither is illegal and closes the link. PING, PONG and GOAWAY are legal in an
 from enum import Enum
 from typing import Final
 
+from tieline.errors import ProtocolError
 from tieline.wire.frames import Kind
 
 
@@ -145,6 +146,12 @@ def compiled(mine: Role) -> dict[ChannelState, Moves]:
     for each in states.values():
         each.last.update(kind for kind, following in each.remote.items() if following is None)
     return states
+
+
+def illegal(kind: int, when: str) -> ProtocolError:
+    """What a peer is told of a frame that stands in neither table."""
+    known = kind in set(Kind)
+    return ProtocolError(f"{Kind(kind).name if known else f'unknown frame kind {kind}'} {when}")
 
 
 def mermaid() -> str:

@@ -4,7 +4,8 @@
     session.send(Kind.RESULT, channel, payload); data = session.take()
     session.tick(now); session.deadline()
 
-Both ends use this class with their `Side`. It knows which moves are legal, counts credit, and answers pings.
+Both ends use this class with their `Side`. It knows which moves are legal, counts credit, and answers pings. Until the
+link is open, `opening.py` says what may be said.
 """
 
 import msgspec
@@ -14,12 +15,13 @@ from tieline.limits import Limits
 from tieline.wire.flow import Flow
 from tieline.wire.frames import HEADER, PREFACE, FrameCutter, Kind
 from tieline.wire.messages import UNREADABLE, Call, GoAway, Hello, encode, read
-from tieline.wire.moves import CHANNEL_KINDS, LINK, ChannelState, LinkState, Moves, Role, Side, compiled
+from tieline.wire.moves import CHANNEL_KINDS, ChannelState, LinkState, Moves, Role, Side, compiled, illegal
+from tieline.wire.numbers import CHANNELS, check_order, is_past, next_free
+from tieline.wire.opening import Opening
 
 Event = tuple[int, int, "bytes | Call | GoAway | Hello"]
 "kind, channel, content: the decoded struct for HELLO, CALL and GOAWAY, else the payload."
 
-_CHANNELS = 1 << 32
 _AS_CALLER, _AS_CALLEE = compiled(Role.CALLER), compiled(Role.CALLEE)
 _CALLING, _CALLING_STREAM = _AS_CALLER[ChannelState.WAITING], _AS_CALLER[ChannelState.SENDING]
 _CALLED, _CALLED_STREAM = _AS_CALLEE[ChannelState.WAITING], _AS_CALLEE[ChannelState.SENDING]
@@ -35,8 +37,8 @@ _CALL, _EVENT, _PING, _PONG, _GOAWAY = (
 )
 _read_call = msgspec.msgpack.Decoder(Call).decode
 _pack, _unpack = HEADER.pack, HEADER.unpack_from
-_OPEN, _CLIENT = LinkState.OPEN, Side.CLIENT
-"By names of ours: to look up a member of an enum costs as much as to call a function, for every frame."
+_CLIENT = Side.CLIENT
+"By a name of ours: to look up a member of an enum costs as much as to call a function, for every frame."
 
 
 class Session:
@@ -51,6 +53,8 @@ class Session:
         "_last_local",
         "_last_remote",
         "_limits",
+        "_open",
+        "_opening",
         "_peer_frame",
         "_peer_window",
         "_pinged",
@@ -59,25 +63,24 @@ class Session:
         "out",
         "ping",
         "side",
-        "state",
     )
 
     def __init__(self, side: Side, limits: Limits, now: float) -> None:
         self.side = side
-        self.state = LinkState.CLIENT_HELLO
         self.closing = False
         self.goodbye: GoAway | None = None
         "What the peer said when it took its leave."
         self.ping = limits.ping
         "Seconds of silence after which the peer is pinged; after twice that it is gone."
         self._limits = limits
+        self._opening = Opening(side, limits)
+        self._open = False  # what `state` says, asked for every frame
         self._cutter = FrameCutter(limits.login_frame)
         self._channels: dict[int, Moves] = {}
         self._flows: dict[int, Flow] = {}
         self._last_local = -1 if side is Side.CLIENT else 0
         self._last_remote = 0 if side is Side.CLIENT else -1
-        self._peer_frame = limits.login_frame
-        self._peer_window = 0
+        self._peer_frame = self._peer_window = 0  # until the link is open
         self.out: list[bytes] = [PREFACE]
         "Frames to be written; `take` gives them as one piece."
         self._heard = now
@@ -97,7 +100,7 @@ class Session:
             if length == len(data) - 9 and length <= cutter.limit:
                 moves = channels.get(channel)
                 if moves is None:
-                    if kind == _CALL and self.state is _OPEN:
+                    if kind == _CALL and self._open:
                         return [(kind, channel, self._called(channel, data[9:]))]
                 elif kind in moves.last and not self._flows:
                     del channels[channel]
@@ -110,7 +113,7 @@ class Session:
                 try:
                     following = moves.remote[kind]
                 except KeyError:
-                    raise self._illegal(kind, f"while the call is {moves.name.lower()}") from None
+                    raise illegal(kind, f"while the call is {moves.name.lower()}") from None
                 if following is None:
                     del channels[channel]
                     if self._flows:
@@ -123,14 +126,14 @@ class Session:
                     elif kind == _CREDIT:
                         self._flow(channel).granted(payload)
                 events.append(event)
-            elif kind == _CALL and self.state is _OPEN:
+            elif kind == _CALL and self._open:
                 events.append((kind, channel, self._called(channel, payload)))
-            elif self.state is not _OPEN:
-                events.append(self._turn(kind, channel, payload))
+            elif not self._open:
+                events.append((kind, channel, self._turn(kind, channel, payload)))
             elif channel == 0:
                 self._link_level(kind, payload, events)
             elif kind not in CHANNEL_KINDS or not self._is_past(channel):
-                raise self._illegal(kind, f"on channel {channel}, which was never opened")
+                raise illegal(kind, f"on channel {channel}, which was never opened")
             # A frame of a channel that ended here first was on its way already: dropped.
         if cutter.refused:  # too large, unless it was the WELCOME before it that raised the limit
             events += self.receive(b"", now)
@@ -138,7 +141,7 @@ class Session:
 
     def _called(self, channel: int, payload: bytes) -> Call:
         if channel != self._last_remote + 2:
-            self._check_order(channel)
+            check_order(channel, self._last_remote)
         try:
             call = _read_call(payload)
         except UNREADABLE as error:
@@ -147,30 +150,13 @@ class Session:
         self._channels[channel] = _CALLED_STREAM if call.streaming else _CALLED
         return call
 
-    def _check_order(self, channel: int) -> None:
-        """The peer may leave numbers out, and begins again after 2^31 calls, but never goes back."""
-        ahead = (channel - self._last_remote) % _CHANNELS
-        if channel == 0 or ahead == 0 or ahead >= _CHANNELS // 2 or ahead % 2:
-            raise ProtocolError(f"channel {channel} cannot be opened after {self._last_remote}")
-
-    def _turn(self, kind: int, channel: int, payload: bytes) -> Event:
-        """A frame before the link is open: strictly in turns."""
-        try:
-            self.state = LINK[self.state][self._other_side(), Kind(kind)]
-        except (KeyError, ValueError):
-            raise self._illegal(kind, f"while {self.state.value}") from None
-        if channel:
-            raise ProtocolError("frames before the login is done belong to channel 0")
-        if kind == Kind.HELLO:
-            hello = read(Hello, payload)
-            self._peer_frame = max(self._limits.login_frame, min(hello.frame, 1 << 30))
-            self._peer_window = max(1, min(hello.window, 1 << 30))
-            return kind, channel, hello
-        if kind == _GOAWAY:
-            self.closing, self.goodbye = True, read(GoAway, payload)
-            return kind, channel, self.goodbye
-        self._when_open()
-        return kind, channel, payload
+    def _turn(self, kind: int, channel: int, payload: bytes) -> "bytes | GoAway | Hello":
+        """A frame before the link is open."""
+        content = self._opening.received(kind, channel, payload)
+        if isinstance(content, GoAway):
+            self.closing, self.goodbye = True, content
+        self._begin_if_open()
+        return content
 
     def _link_level(self, kind: int, payload: bytes, events: list[Event]) -> None:
         if kind == _EVENT and self.side is _CLIENT:
@@ -181,20 +167,20 @@ class Session:
             self.closing, self.goodbye = True, read(GoAway, payload)
             events.append((kind, 0, self.goodbye))
         elif kind != _PONG:
-            raise self._illegal(kind, "on channel 0")
+            raise illegal(kind, "on channel 0")
 
     # -- frames out ----------------------------------------------------------------------------------------------
 
     def call(self, payload: bytes, *, streaming: bool = False) -> int:
         """Open a channel with an encoded `Call`; returns the channel. Raises LinkClosed after GOAWAY, TooLarge."""
-        if self.closing or self.state is not _OPEN:
+        if self.closing or not self._open:
             raise LinkClosed("the link is closing: no new calls")
         size = len(payload)
         if size > self._peer_frame:
             raise TooLarge(f"the call is {size:,} bytes, the peer accepts {self._peer_frame:,}; send less, or a stream")
         channel = self._last_local + 2
-        if channel >= _CHANNELS or channel in self._channels:
-            channel = self._begin_again(channel)
+        if channel >= CHANNELS or channel in self._channels:
+            channel = next_free(channel, self._channels)
         self._last_local = channel
         self._channels[channel] = _CALLING_STREAM if streaming else _CALLING
         self.out.append(_pack(size, _CALL, channel) + payload)
@@ -228,18 +214,14 @@ class Session:
 
     def send_turn(self, kind: Kind, payload: bytes) -> None:
         """A frame of the opening exchange: HELLO, AUTH, WELCOME."""
-        try:
-            self.state = LINK[self.state][self.side, kind]
-        except KeyError:
-            raise ProtocolError(f"{kind.name} while {self.state.value}", remote=False) from None
+        self._opening.sent(kind)
         self.out.append(_pack(len(payload), kind, 0) + payload)
-        self._when_open()
+        self._begin_if_open()
 
     def skip_login(self) -> None:
         """Open at once: for the two ends of a link within one process, whose caller is known already."""
-        self.state = _OPEN
-        self._peer_frame, self._peer_window = self._limits.frame, self._limits.window
-        self._when_open()
+        self._opening.skip()
+        self._begin_if_open()
 
     def send_events(self, frames: bytes) -> None:
         """Whole EVENT frames, encoded once for all subscribers."""
@@ -281,6 +263,11 @@ class Session:
             self._flow(channel).allow(more)
 
     @property
+    def state(self) -> LinkState:
+        """Where the link is."""
+        return self._opening.state
+
+    @property
     def peer_window(self) -> int:
         """Bytes of credit with which each of our streams to the peer begins."""
         return self._peer_window
@@ -315,7 +302,7 @@ class Session:
         if self._pinged:
             raise LinkClosed(f"nothing heard for {now - self._heard:.0f} s: the peer is gone")
         self._pinged = True
-        if self.state is _OPEN:
+        if self._open:
             self.out.append(_pack(0, _PING, 0))
 
     # -- small things --------------------------------------------------------------------------------------------
@@ -326,28 +313,17 @@ class Session:
             flow = self._flows[channel] = Flow(self._limits.window, self._peer_window)
         return flow
 
-    def _when_open(self) -> None:
-        if self.state is _OPEN:
+    def _begin_if_open(self) -> None:
+        """Calls may be made as soon as the opening is over, by what it has said."""
+        opening = self._opening
+        if opening.state is LinkState.OPEN:
+            self._open = True
             self._cutter.limit = self._limits.frame
-
-    def _other_side(self) -> Side:
-        return Side.SERVER if self.side is Side.CLIENT else Side.CLIENT
-
-    def _begin_again(self, channel: int) -> int:
-        """After 2^31 calls the numbers begin again; those still in use are left out."""
-        channel %= _CHANNELS
-        while channel == 0 or channel in self._channels:
-            channel = (channel + 2) % _CHANNELS
-        return channel
+            self._peer_frame, self._peer_window = opening.peer_frame, opening.peer_window
 
     def _is_past(self, channel: int) -> bool:
         """True when the channel was opened once and is over."""
-        last = self._last_local if channel % 2 == self._last_local % 2 else self._last_remote
-        return last > 0 and (last - channel) % _CHANNELS < _CHANNELS // 2
-
-    def _illegal(self, kind: int, when: str) -> ProtocolError:
-        known = kind in set(Kind)
-        return ProtocolError(f"{Kind(kind).name if known else f'unknown frame kind {kind}'} {when}")
+        return is_past(channel, self._last_local if channel % 2 == self._last_local % 2 else self._last_remote)
 
     def __repr__(self) -> str:
         return f"<Session {self.side.value} {self.state.name.lower()} {len(self._channels)} channels>"
