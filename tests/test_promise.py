@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
-from tieline.promise import Promise
+from tieline.promise import Promise, tell_all
 
 
 class Ear:
     def __init__(self) -> None:
         self.heard: list[tuple[int, str, Any]] = []
+        self.after: list[int] = []
+        "How much had been heard each time when that was all."
 
     def told(self, number: int, name: str, outcome: Any) -> None:
         self.heard.append((number, name, outcome))
+
+    def told_all(self) -> None:
+        self.after.append(len(self.heard))
 
 
 def keep(promise: Promise[Any], outcome: Any) -> None:
@@ -102,3 +107,28 @@ async def test_over_is_done_with_the_outcome_even_of_one_nobody_wants_any_more()
     keep(promise, 42)
     assert over.done()
     assert promise.over() is over
+
+
+def test_of_many_each_listener_hears_all_of_his_and_then_that_it_is_all() -> None:
+    ears = [Ear(), Ear()]
+    promises = [Promise[int](outcome=number) for number in range(6)]
+    for number, promise in enumerate(promises[:5]):
+        promise.listen(ears[number % 2], number, "post")
+    tell_all(promises)
+    assert [[number for number, _, _ in ear.heard] for ear in ears] == [[0, 2, 4], [1, 3]]
+    assert [ear.after for ear in ears] == [[3], [2]]
+    assert all(promise.is_told for promise in promises)
+
+
+def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Ear):
+        def told_all(self) -> None:
+            raise ZeroDivisionError
+
+    ears = [Failing(), Ear()]
+    promises = [Promise[int](outcome=number) for number in range(2)]
+    for number, promise in enumerate(promises):
+        promise.listen(ears[number], number, "post")
+    tell_all(promises)
+    assert ears[1].heard == [(1, "post", 1)]
+    assert "ZeroDivisionError" in caplog.text

@@ -1,15 +1,18 @@
 """A value that comes later: what an `asyncio.Future` is, for whoever answers thousands of them at one stroke.
 
-Whoever made it sets `outcome`, in whatever thread, and calls `tell()` on the loop, once. Who listens is called within
-that, not in a later turn of the loop: that is what it saves. It can be awaited like any other, by one.
+Whoever made it sets `outcome`, in whatever thread, and calls `tell()` on the loop, once, or `tell_all()` of many. Who
+listens is called within that, not in a later turn of the loop: that is what it saves. It can be awaited like any other,
+by one.
 """
 
 import asyncio
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+log = logging.getLogger("tieline.promise")
 T = TypeVar("T")
 
 
@@ -18,6 +21,9 @@ class Listener(Protocol):
 
     def told(self, number: int, name: str, outcome: Any) -> None:
         """Never raises. `outcome` is the value, or the exception there is instead."""
+
+    def told_all(self) -> None:
+        """That was all for now: what several were told may go on together."""
 
 
 class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
@@ -35,6 +41,7 @@ class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
         """Have the outcome told to this one: at once if it is there already. Only one can wait for it."""
         if self.is_told:
             listener.told(number, name, self.outcome)
+            listener.told_all()
         elif self._listener is not None:
             raise RuntimeError("two wait for one promise; the second must wait for the first")
         else:
@@ -42,6 +49,9 @@ class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
 
     def tell(self) -> None:
         """The outcome is there."""
+        tell_all((self,))
+
+    def _tell(self) -> None:
         self.is_told = True
         listener = self._listener
         if listener is not None:
@@ -56,6 +66,7 @@ class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
         if listener is not None:
             self._listener = None
             listener.told(self._number, self._name, asyncio.CancelledError())
+            listener.told_all()
 
     def over(self) -> "asyncio.Future[None]":
         """Done when it is told."""
@@ -76,6 +87,22 @@ class Promise(msgspec.Struct, Generic[T], kw_only=True, gc=False, eq=False):
         return self.future().__await__()
 
 
+def tell_all(promises: Iterable[Promise[Any]]) -> None:
+    """The outcomes of all of these are there. One listener after the other: what the first is told is on its way before
+    the last has heard anything."""
+    by_listener: dict[Listener | None, list[Promise[Any]]] = {}
+    for promise in promises:
+        by_listener.setdefault(promise._listener, []).append(promise)
+    for listener, theirs in by_listener.items():
+        for promise in theirs:
+            promise._tell()
+        if listener is not None:
+            try:
+                listener.told_all()
+            except Exception:  # one listener's trouble must not keep the next from hearing
+                log.exception("%r failed at what it was told", listener)
+
+
 class _Awaiting:
     """Passes an outcome on to a future."""
 
@@ -91,3 +118,6 @@ class _Awaiting:
             self._future.set_exception(outcome)
         else:
             self._future.set_result(outcome)
+
+    def told_all(self) -> None:
+        pass

@@ -116,6 +116,35 @@ def test_what_is_sent_in_one_tick_leaves_together(clock):
     clock.run(story())
 
 
+def test_what_is_asked_for_because_of_one_read_leaves_right_behind_it():
+    """Not a turn of the loop later, when all that other links brought is dealt with."""
+
+    class Asking(Owner):
+        def events(self, events):
+            for _ in events:
+                asyncio.get_running_loop().call_soon(self.ask)
+
+        def ask(self):
+            self.link.session.call(encode(("m", {}, None)))
+            self.link.flush_soon()
+
+    async def story():
+        owner, far = Asking(), Far()
+        link = owner.link = FrameLink(Side.CLIENT, LIMITS, owner)
+        memory.pair(link, far, limits=LIMITS)
+        link.session.skip_login()
+        owner.ask()
+        owner.ask()
+        await asyncio.sleep(0.01)
+        out = link.stream.bytes_out
+        link.received(PREFACE + b"".join(frame(Kind.RESULT, channel, b"\x01") for channel in (1, 3)))
+        assert link.stream.bytes_out == out
+        await asyncio.sleep(0)  # one turn of the loop
+        assert link.stream.bytes_out == out + len(calls(2))
+
+    asyncio.run(story())
+
+
 def test_a_flood_is_dealt_with_in_batches(clock):
     async def story():
         link, owner, far = linked(limits=Limits(send_buffer=1 << 20))

@@ -3,6 +3,7 @@ import math
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from tests.rpc.conftest import settle, until
 
@@ -22,9 +23,9 @@ from tieline.errors import (
     UnknownFault,
 )
 from tieline.limits import Limits
-from tieline.promise import Promise
+from tieline.promise import Promise, tell_all
 from tieline.rpc.peer import Peer
-from tieline.wire.frames import Kind
+from tieline.wire.frames import Kind, frame
 
 # -- errors ----------------------------------------------------------------------------------------------------------
 
@@ -712,6 +713,53 @@ async def test_goaway_lets_open_calls_finish_and_takes_no_new_ones(join, handler
         await client.call("wait")
     gate.set()
     assert await call == 1
+
+
+@pytest.mark.parametrize("way", ["task", "future", "promise"])
+async def test_the_last_answer_to_who_has_taken_leave_ends_the_link(join, handlers, way):
+    promised, gate = Promise[int](outcome=1), asyncio.get_running_loop().create_future()
+
+    async def task() -> int:
+        return await gate
+
+    def future() -> asyncio.Future[int]:
+        return gate
+
+    def promise() -> Promise[int]:
+        return promised
+
+    handlers.add({"task": task, "future": future, "promise": promise}[way], "wait")
+    client, server = await join(handlers)
+    call = asyncio.create_task(client.call("wait"))
+    await until(lambda: server.open_work)
+    client.refuse_calls("leaving")
+    await until(lambda: server.goodbye)
+    await settle()
+    assert server.is_open
+    gate.set_result(1)
+    promised.tell()
+    assert await call == 1
+    await until(lambda: not server.is_open)
+
+
+async def test_promises_that_are_told_together_are_answered_before_anything_else_is_done(join, handlers):
+    promised = [Promise[int](outcome=number) for number in range(4)]
+    given = iter(promised)
+
+    @handlers.method("promise")
+    def promise() -> Promise[int]:
+        return next(given)
+
+    ends = [await join(handlers) for _ in range(2)]
+    calls = []
+    for number in range(4):
+        calls.append(asyncio.create_task(ends[number % 2][0].call("promise")))
+        await until(lambda: sum(server.open_work for _, server in ends) == len(calls))
+    before = [server.link.stream.bytes_out for _, server in ends]
+    tell_all(promised)
+    answer = len(frame(Kind.RESULT, 1, msgspec.msgpack.encode(1)))
+    assert [server.link.stream.bytes_out for _, server in ends] == [size + 2 * answer for size in before]
+    assert await asyncio.gather(*calls) == [0, 1, 2, 3]
 
 
 async def test_a_call_that_crossed_the_goaway_is_unavailable(join, handlers):

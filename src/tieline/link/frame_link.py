@@ -78,6 +78,13 @@ class FrameLink:
             if stream.paused:
                 self._hold_back(len(data))
 
+    def flush_answers(self) -> None:
+        """The same, when the last one that the peer still waits for may be among it: then hang up, if it has taken its
+        leave."""
+        self.flush()
+        if self.session.goodbye is not None:
+            self._hang_up_when_done()
+
     def flush_soon(self) -> None:
         """Flush at the end of this tick, together with what else is sent in it."""
         if not self._flushing:
@@ -139,6 +146,10 @@ class FrameLink:
             return
         if session.out:
             self.flush()
+        elif len(events) > 1:
+            # Who waited for these runs next. What they ask for then leaves right behind them, while those who wait for
+            # what another link has brought still run; gathered from then on, it would leave behind all of them.
+            self.flush_soon()
         if session.goodbye is not None:
             self._hang_up_when_done()
 
@@ -183,9 +194,7 @@ class FrameLink:
 
     def _flush(self) -> None:
         self._flushing = False
-        self.flush()
-        if self.session.goodbye is not None:
-            self._hang_up_when_done()  # this may have been the last answer
+        self.flush_answers()
 
     def _deal(self) -> None:
         """Events in batches, as long as the peer reads what they are answered with."""

@@ -239,12 +239,16 @@ class Work:
                 self.fail(channel, method, outcome)
             else:
                 self.answer(channel, _encode(outcome))
-                self._link.flush_soon()
         except Exception as error:
             self.fail(channel, method, error)
 
+    def told_all(self) -> None:
+        """The answers go out now, not behind what else is read in this turn of the loop."""
+        self._link.flush_answers()
+
     def _answered(self, channel: int, method: str, done: "asyncio.Future[Any]") -> None:
         self.told(channel, method, Cancelled() if done.cancelled() else done.exception() or done.result())
+        self._link.flush_soon()
 
     def answer(self, channel: int, payload: bytes) -> None:
         """RESULT of a call that waited. It was let in while the peer still read, so its answer is bounded here. Raises

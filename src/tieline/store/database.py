@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from tieline.errors import ConfigError, Unavailable
 from tieline.limits import DEFAULT, Limits
+from tieline.promise import tell_all
 from tieline.store.chat import Committed, Post
 from tieline.store.folder import DataFolder
 from tieline.store.log import MessageLog
@@ -100,8 +101,7 @@ class Database:
                 self.on_committed(added)
             except Exception:
                 log.exception("publishing what was committed failed; it is stored all the same")
-        for item in batch:
-            item.tell()
+        tell_all(batch)
 
     def _connect(self) -> sqlite3.Connection:
         db = _open(self._folder.database if self._folder else IN_MEMORY)
