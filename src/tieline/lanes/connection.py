@@ -34,7 +34,7 @@ from tieline.wire.lane import (
     read_header,
     read_message,
 )
-from tieline.wire.lane_seal import KEY
+from tieline.wire.lane_seal import KEY, check_key
 
 _INBOX = 16 * KiB
 "Bytes of answers read at once while sending."
@@ -108,6 +108,11 @@ class Lane:
     def key(self) -> bytes:
         """A fresh key to tell the other side; none where nothing is secret."""
         return secrets.token_bytes(KEY) if self.tls else b""
+
+    def check_key(self, key: bytes) -> None:
+        """Whether the other side's can seal. Raises ProtocolError."""
+        if self.tls:
+            check_key(key)
 
     def seal(self, sending: bytes, receiving: bytes) -> None:
         """Both sides have said their keys, and nothing since: what follows is sealed. Raises ProtocolError."""
