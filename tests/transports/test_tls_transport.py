@@ -1,8 +1,6 @@
 """TLS of links: nothing a peer said is lost, whatever the pace, and nothing is left of a handshake that fails."""
 
-import _ssl
 import asyncio
-import ctypes
 import socket
 import ssl
 import time
@@ -10,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 import uvloop
+from tests.transports.key_updates import KeyUpdates
 
 from tieline.limits import KiB, MiB
 from tieline.transports import tls_transport
@@ -389,24 +388,11 @@ def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run):
 
 
 def ask_for_keys(sock, times):
-    """A peer that asks for new keys again and again and never reads the answers. `ssl` has no name for asking."""
-    openssl = ctypes.CDLL(_ssl.__file__)
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context("0" * 64, [NATIVE]).wrap_bio(incoming, outgoing)
-    while True:
-        try:
-            tls.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            sock.sendall(outgoing.read())
-            incoming.write(sock.recv(64 * KiB))
-    # PySSLSocket: the object's head, the socket, then the SSL *.
-    handle = ctypes.c_void_p.from_address(id(tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
+    """A peer that asks for new keys again and again and never reads the answers."""
+    asking = KeyUpdates(sock, NATIVE)
     for _ in range(times):
-        assert openssl.SSL_key_update(handle, 1) == 1
-        tls.write(b"x")
         try:
-            sock.sendall(outgoing.read())
+            sock.sendall(asking.more(b"x"))
         except OSError:
             return
 
