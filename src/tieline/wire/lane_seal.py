@@ -78,7 +78,9 @@ class Seal:
 def check_key(key: bytes) -> None:
     """Raises ProtocolError for what is no key."""
     if len(key) != KEY:
-        raise ProtocolError(f"a lane's key of {len(key)} bytes, where {KEY} are due; is the other side another Tieline?")
+        raise ProtocolError(
+            f"a lane's key of {len(key)} bytes, where {KEY} are due; is the other side another Tieline?"
+        )
 
 
 def sealed_size(length: bytes | memoryview) -> int:
