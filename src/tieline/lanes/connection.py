@@ -198,7 +198,9 @@ class Lane:
 
     def payload(self, size: int) -> AnyMessage:
         """The message whose header was just read."""
-        message = read_message(self.exactly(size))
+        content = bytearray(size)
+        self.read_into(memoryview(content))
+        message = read_message(content)
         if isinstance(message, Closing):
             raise call_error(message.code, message.message) if message.code else LinkClosed(message.message)
         return message
