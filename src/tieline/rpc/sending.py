@@ -68,7 +68,7 @@ class Sending:
         try:
             await self._outgoing.pump(channel, source)
             session.send(Kind.END, channel)
-        except Exception as error:
+        except Exception as error:  # the source is the user's, and may raise anything
             self._tasks.pop(channel, None)  # stopping the task now would cancel the closing of its source
             if self._failed is not None:
                 self._failed(channel, error)

@@ -103,7 +103,7 @@ class Transfers:
             receiver.tell(destination.seen())
             try:
                 receiver.run()
-            except BaseException:
+            except BaseException:  # whatever ends the lane: what came whole is kept
                 receiver.drop()
                 raise
         finally:
