@@ -171,6 +171,8 @@ class Lane:
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
+        if self._stopped is not None:  # what came before counts no more
+            raise self._stopped
         if self._turns is not None:
             self._turns.pass_on()
         allowed = self._idle if idle is None else idle
