@@ -183,7 +183,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     "Entries one folder takes; their names are held in memory while files are put into it, to find clashes."
 
     lanes: int = 128
-    "Lanes (connections for files) served at once, a thread each; one more is `overloaded`."
+    "Lanes (connections for files) served at once, a thread each, and at most some 3 MiB; one more is `overloaded`."
 
     lanes_per_account: int = 16
     "The same for one account, so that nobody takes them all."

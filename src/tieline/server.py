@@ -196,7 +196,14 @@ class Server:
 
     async def _start_shell(self, store: SqliteStore, stack: AsyncExitStack) -> None:
         """The rules and the audit are for machines that joined as well."""
-        book = Book(store, self.limits, self.accounts.exists, lambda account: self._cut(account, None), self._data)
+        book = Book(
+            store,
+            self.limits,
+            self.accounts.exists,
+            lambda account: self._cut(account, None),
+            self._machines.away,
+            self._data,
+        )
         await book.start()
         stack.push_async_callback(book.close)
         book.install(self.handlers, self.switchboard.offers)

@@ -120,3 +120,13 @@ def test_a_lane_is_stopped_from_another_thread(pair: Pair) -> None:
     with pytest.raises(Denied, match="revoked"):
         pair.here.message()
     timer.join()
+
+
+def test_what_came_before_it_was_stopped_is_not_heeded_any_more(pair: Pair) -> None:
+    """A right that was taken back is not used by what lies here already."""
+    pair.other.send(message_frame(Kept(1)) + message_frame(Kept(2)))
+    assert pair.here.readable()
+    assert pair.here.message() == Kept(1)
+    pair.here.stop(Denied("revoked"))
+    with pytest.raises(Denied, match="revoked"):
+        pair.here.message()

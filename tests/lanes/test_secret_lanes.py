@@ -1,25 +1,28 @@
 """A lane whose bytes are secret: the same as a plain one, and nothing is believed that was cut, altered or not said."""
 
+import asyncio
 import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import msgspec
 import pytest
+from tests.files.conftest import House
 
 from tieline.errors import Denied, LinkClosed, ProtocolError
 from tieline.lanes import connection
 from tieline.lanes.connection import Lane
-from tieline.lanes.dial import show
+from tieline.lanes.dial import dial_lane, show
 from tieline.lanes.tls import Tls
 from tieline.lanes.turns import Turns
 from tieline.limits import DEFAULT, Limits, MiB
+from tieline.transports.address import Address
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, Put, message_frame
+from tieline.wire.lane import ALPN, HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, Put, message_frame
 
 PAIR = make_certificate(["localhost"])
 HASTY = msgspec.structs.replace(DEFAULT, lane_idle=0.2, lane_progress=0.2)
@@ -351,3 +354,21 @@ def test_a_record_sent_twice_ends_the_lane(make: Callable[..., Ends]) -> None:
     assert ends.there.message() == Kept(1)
     with pytest.raises(LinkClosed, match="altered"):
         ends.there.message()
+
+
+async def test_a_key_that_is_none_is_refused_before_the_token_is_used_up(house: House, stack: AsyncExitStack) -> None:
+    peer = await house.login(stack, "ada", house.tls)
+    token: bytes = await peer.call("files.lane", returns=bytes)
+    with pytest.raises(LinkClosed, match="key of 16 bytes"):
+        await asyncio.to_thread(open_with, peer.address, token, bytes(16))
+    lane = await asyncio.to_thread(dial_lane, peer.address, token)
+    lane.close()
+
+
+def open_with(address: Address, token: bytes, key: bytes) -> None:
+    with socket.create_connection((address.host, address.port)) as sock:
+        secured = Tls(sock, client_context("pin", [ALPN]), server=False)
+        secured.handshake(30)
+        lane = Lane(secured)
+        lane.send(PREFACE + message_frame(Open(token, key)))
+        lane.message(30)

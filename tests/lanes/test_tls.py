@@ -1,16 +1,24 @@
 """TLS over a lane's socket: a handshake that ends in time, and keys that change."""
 
 import os
+import select
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 
+import msgspec
 import pytest
+from tests.transports.key_updates import KeyUpdates
 
+from tieline.errors import LinkClosed
 from tieline.lanes.connection import Lane
 from tieline.lanes.tls import Tls
+from tieline.limits import DEFAULT, KiB
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
+from tieline.wire.lane import ALPN
 
 PAIR = make_certificate(["localhost"])
 
@@ -86,3 +94,42 @@ def test_a_handshake_that_comes_to_nothing_ends_in_time(server: bool, way: str) 
         assert told, "nobody was told why"
     mine.close()
     other.close()
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Tls, socket.socket, KeyUpdates]]:
+    """A lane's TLS, and a caller at the other end of its socket."""
+    mine, other = socket.socketpair()
+    with mine, other:
+        secured = Tls(mine, server_context(*PAIR), server=True)
+        shaking = threading.Thread(target=secured.handshake, args=(30,))
+        shaking.start()
+        asking = KeyUpdates(other, ALPN)
+        shaking.join()
+        yield secured, other, asking
+
+
+def test_who_asks_for_new_keys_and_opens_nothing_is_cut(ends: tuple[Tls, socket.socket, KeyUpdates]) -> None:
+    secured, other, asking = ends
+
+    def ask() -> None:
+        with suppress(OSError):
+            for _ in range(10_000):
+                other.sendall(asking.more())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with pytest.raises(LinkClosed, match="asks for new keys"):
+        Lane(secured, msgspec.structs.replace(DEFAULT, lane_idle=5.0)).message()
+    assert secured._outgoing.pending < 128 * KiB
+    secured.sock.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_who_says_much_that_is_nothing_does_not_keep_the_reader(ends: tuple[Tls, socket.socket, KeyUpdates]) -> None:
+    """A lane looks at its deadlines while it cannot read, so reading must come to an end though more has come."""
+    secured, other, asking = ends
+    other.sendall(b"".join(asking.more(asked=False) for _ in range(2000)))
+    with pytest.raises(BlockingIOError):
+        secured.read(memoryview(bytearray(5)))
+    assert select.select([secured.sock], [], [], 0)[0]

@@ -122,6 +122,7 @@ async def test_a_killed_agent_is_told_to_its_callers_at_once_and_comes_back(
         with pytest.raises(tieline.Unavailable, match="not here now"):
             await commands.run(peer, ["true"], target="lab-1")
         assert {each["outcome"] for each in await peer.call("audit.list")} == {""}
+        assert "lost: last heard of 20" in await owner.out("audit")
         await agent(machines("lab-1"))
         assert (await commands.run(peer, ["echo", "back"], target="lab-1")).stdout == b"back\n"
         entries = await peer.call("audit.list")

@@ -1,8 +1,6 @@
 """TLS of links: nothing a peer said is lost, whatever the pace, and nothing is left of a handshake that fails."""
 
-import _ssl
 import asyncio
-import ctypes
 import socket
 import ssl
 import time
@@ -12,6 +10,7 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.transports.key_updates import KeyUpdates, ask_for_keys
 
 from tieline.limits import KiB, MiB
 from tieline.transports import tls_transport
@@ -418,29 +417,12 @@ def test_a_large_message_never_is_in_openssls_memory_as_a_whole(run, takes):
     run(large())
 
 
-def ask_for_a_key(tls):
-    """`ssl` has no name for it."""
-    # PySSLSocket: the object's head, the socket, then the SSL *.
-    handle = ctypes.c_void_p.from_address(id(tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
-    assert ctypes.CDLL(_ssl.__file__).SSL_key_update(handle, 1) == 1
-
-
-def ask_for_keys(sock, times):
+def keep_asking(sock, times):
     """A peer that asks for new keys again and again and never reads the answers."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context("0" * 64, [NATIVE]).wrap_bio(incoming, outgoing)
-    while True:
-        try:
-            tls.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            sock.sendall(outgoing.read())
-            incoming.write(sock.recv(64 * KiB))
+    asking = KeyUpdates(sock, NATIVE)
     for _ in range(times):
-        ask_for_a_key(tls)
-        tls.write(b"x")
         try:
-            sock.sendall(outgoing.read())
+            sock.sendall(asking.more(b"x"))
         except OSError:
             return
 
@@ -462,7 +444,7 @@ def test_who_asks_for_new_keys_and_never_reads_the_answers_is_cut(run):
     async def ask():
         near, far = socket.socketpair()
         near.setblocking(False)
-        asking = asyncio.create_task(asyncio.to_thread(ask_for_keys, far, 20_000))
+        asking = asyncio.create_task(asyncio.to_thread(keep_asking, far, 20_000))
         silent = Silent()
         await accept_tls(silent, near, server_context(*make_certificate([])), DEADLINE)
         async with asyncio.timeout(DEADLINE):
@@ -577,7 +559,7 @@ def test_who_asks_for_new_keys_is_answered(kind):
         taker = kind()
         _ours, wire, below, tls, outgoing = pair(taker)
         for turn in range(3):
-            ask_for_a_key(tls)
+            ask_for_keys(tls)
             tls.write(b"x")
             wire.data_received(outgoing.read())
             assert len(below.written) == turn  # OpenSSL answers as it reads on

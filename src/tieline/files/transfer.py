@@ -73,7 +73,7 @@ class Transfer:
         error: BaseException | None = None
         try:
             self._attempts(work)
-        except BaseException as raised:
+        except BaseException as raised:  # all of it is raised where the thread is waited for
             error = raised
         try:
             self._loop.call_soon_threadsafe(_settle, over, error)

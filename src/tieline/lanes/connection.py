@@ -34,7 +34,7 @@ from tieline.wire.lane import (
     read_header,
     read_message,
 )
-from tieline.wire.lane_seal import KEY
+from tieline.wire.lane_seal import KEY, check_key
 
 _INBOX = 16 * KiB
 "Bytes of answers read at once while sending."
@@ -109,6 +109,11 @@ class Lane:
         """A fresh key to tell the other side; none where nothing is secret."""
         return secrets.token_bytes(KEY) if self.tls else b""
 
+    def check_key(self, key: bytes) -> None:
+        """Whether the other side's can seal. Raises ProtocolError."""
+        if self.tls:
+            check_key(key)
+
     def seal(self, sending: bytes, receiving: bytes) -> None:
         """Both sides have said their keys, and nothing since: what follows is sealed. Raises ProtocolError."""
         if isinstance(self._carrier, Tls):
@@ -166,6 +171,8 @@ class Lane:
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
+        if self._stopped is not None:  # what came before counts no more
+            raise self._stopped
         if self._turns is not None:
             self._turns.pass_on()
         allowed = self._idle if idle is None else idle
@@ -193,7 +200,9 @@ class Lane:
 
     def payload(self, size: int) -> AnyMessage:
         """The message whose header was just read."""
-        message = read_message(self.exactly(size))
+        content = bytearray(size)
+        self.read_into(memoryview(content))
+        message = read_message(content)
         if isinstance(message, Closing):
             raise call_error(message.code, message.message) if message.code else LinkClosed(message.message)
         return message

@@ -22,8 +22,11 @@ from tieline.store.files.trouble import told
 from tieline.wire.lane import (
     BATCH,
     DAMAGED,
+    GROUP,
+    SEEN,
     TEXT,
     AllKept,
+    AnyMessage,
     Batch,
     End,
     Failure,
@@ -38,11 +41,8 @@ from tieline.wire.lane import (
     SeenAll,
 )
 
-_GROUP = 512
-"Files published together at most."
 _GROUP_BYTES = 64 * MiB
-_SEEN = 1000
-"Files in one message about what is there."
+"Bytes of files published together, about."
 
 
 class Destination(Protocol):
@@ -110,32 +110,19 @@ class Receiver:
             if (self._said < self.count or self._failures) and not self.lane.readable():
                 self.commit()
                 self.answer()
-            message = self.lane.message()
-            match message:
-                case Batch():
-                    self._batch(message)
-                case File():
-                    receive_file(self, message)
-                case Folder():
-                    self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
-                case Link():
-                    self._link(message)
-                case Left():
-                    self.hearer.left(message.root, tuple(message.path), message.message)
-                case End():
-                    self.commit()
-                    self.answer()
-                    self.lane.say(AllKept())
-                    return message
-                case _:
-                    raise ProtocolError(f"{type(message).__name__} where something to keep was due")
+            end = self._take(self.lane.message())
+            if end is not None:
+                self.commit()
+                self.answer()
+                self.lane.say(AllKept())
+                return end
 
     def tell(self, seen: Iterable[Seen]) -> None:
         """Say what is there, folder by folder; of a tree of very many files not all."""
         left = self.limits.lane_told
         for one in seen:
-            for at in range(0, min(left, len(one.files)), _SEEN):
-                self.lane.say(Seen(one.root, one.folder, one.files[at : at + _SEEN]))
+            for at in range(0, min(left, len(one.files)), SEEN):
+                self.lane.say(Seen(one.root, one.folder, one.files[at : at + SEEN]))
             left -= len(one.files) + 1
             if left <= 0:
                 break
@@ -145,13 +132,13 @@ class Receiver:
         """One more that has arrived."""
         self._group.append((number, parcel))
         self._bytes += parcel.arrived.size
-        if len(self._group) + len(self._failures) >= _GROUP or self._bytes >= _GROUP_BYTES:
+        if len(self._group) + len(self._failures) >= GROUP or self._bytes >= _GROUP_BYTES:
             self.commit()
 
     def fail(self, number: int, error: CallError | Failure) -> None:
         """One that is not kept."""
         self._failures.append(error if isinstance(error, Failure) else _failure(number, error))
-        if len(self._failures) + len(self._group) >= _GROUP:
+        if len(self._failures) + len(self._group) >= GROUP:
             self.commit()
 
     def next_number(self) -> int:
@@ -186,6 +173,25 @@ class Receiver:
         self._publishing, self._group = None, []
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _take(self, message: AnyMessage) -> End | None:
+        """One thing more. A call of its own, so that what was said is forgotten before the next is waited for."""
+        match message:
+            case Batch():
+                self._batch(message)
+            case File():
+                receive_file(self, message)
+            case Folder():
+                self._made(message.root, message.path, "folder", partial(self._make_folder, message.mode))
+            case Link():
+                self._link(message)
+            case Left():
+                self.hearer.left(message.root, tuple(message.path), message.message)
+            case End():
+                return message
+            case _:
+                raise ProtocolError(f"{type(message).__name__} where something to keep was due")
+        return None
 
     def _batch(self, batch: Batch) -> None:
         kind, size = self.lane.header(self.limits.lane_progress)

@@ -157,8 +157,10 @@ class LaneServer:
     def _converse(self, served: Served, lane: Lane) -> None:
         if lane.exactly(len(PREFACE)) != PREFACE:
             raise ProtocolError("a lane that does not begin like one")
-        message = lane.message(self._limits.opening)
-        opening = message if isinstance(message, Open) else Open(b"")
+        opening = lane.message(self._limits.opening)
+        if not isinstance(opening, Open):
+            raise ProtocolError(f"{type(opening).__name__} where Open was due")
+        lane.check_key(opening.key)  # before the token is used up, which is good once
         identity = self._admit(served, lane, opening.token)
         key = lane.key()
         lane.say(Opened(key))

@@ -16,6 +16,8 @@ from tieline.limits import KiB
 
 _RECEIVED = 16 * KiB
 "Bytes received at once: a record."
+_ANSWERS = 64 * KiB
+"Bytes of answers to key updates, 27 for each, that may wait for the next word of ours."
 
 
 class Tls:
@@ -56,12 +58,18 @@ class Tls:
             self._unsent = self._unsent[self.sock.send(self._unsent) :]
 
     def read(self, view: memoryview) -> int:
+        received = False
         while True:
             try:
                 return self._unseal(len(view), view)
             except ssl.SSLWantReadError:
+                if self._outgoing.pending > _ANSWERS:
+                    raise ConnectionAbortedError("it asks for new keys again and again, and says nothing") from None
+                if received:  # and nothing of it was for us: whoever waits shall look at his deadline
+                    raise BlockingIOError from None
                 if not self._receive():
                     return 0
+                received = True
             except ssl.SSLError:
                 self._answer()
                 raise

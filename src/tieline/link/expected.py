@@ -16,7 +16,7 @@ class Expected(Opening):
         self.allow(self._deadline - self._loop.time())
         try:
             protocol: asyncio.BaseProtocol = self._house.routes.native(self)
-        except Exception:
+        except Exception:  # the protocol is the user's: this caller leaves, and the next is served
             log.exception("a caller from %s cannot be served", self.host or "this machine")
             self.drop()
         else:

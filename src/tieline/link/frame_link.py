@@ -141,7 +141,7 @@ class FrameLink:
                 self._deal()
             elif events:
                 self.owner.events(events)
-        except Exception as error:
+        except Exception as error:  # bad frames and faults of ours end this link; told apart there
             self._refuse(error)
             return
         if session.out:
@@ -207,7 +207,7 @@ class FrameLink:
     def _go_on(self) -> None:
         try:
             self._deal()
-        except Exception as error:
+        except Exception as error:  # as in `received`
             self._refuse(error)
             return
         self._hang_up_when_done()

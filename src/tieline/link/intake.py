@@ -86,7 +86,7 @@ class Intake:
             return
         try:
             answer = answers.function(message, sender)
-        except Exception:
+        except Exception:  # the function is the user's, and the socket is for all callers
             answers.failed(sender)
             return
         if type(answer) is bytes:

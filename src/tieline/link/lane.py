@@ -112,7 +112,7 @@ class Lane:
             work(sock, wait)
         except ConnectionError as lost:
             self.lost = lost
-        except BaseException as raised:
+        except BaseException as raised:  # all of it is raised where the thread is waited for
             error = raised
         with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
             self._loop.call_soon_threadsafe(_settle, over, error)

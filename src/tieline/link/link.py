@@ -176,7 +176,7 @@ class Link(Wiring):
             self._turn += 1
             try:
                 message = self._decode(inbox)
-            except Exception as error:
+            except Exception as error:  # the codec may be the user's, and raises what it likes
                 self._refuse(error)
             if message is not MORE:
                 return message
@@ -187,7 +187,7 @@ class Link(Wiring):
             self._turn = 0
             try:
                 message = self._decode(inbox)
-            except Exception as error:
+            except Exception as error:  # the same
                 self._refuse(error)
             if message is not MORE:
                 self._alone = not inbox._data

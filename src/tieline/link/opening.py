@@ -210,7 +210,7 @@ class Opening:
             return
         try:
             protocol = self._by_caller(caller)
-        except Exception:
+        except Exception:  # a fault of ours: this caller leaves, and the next is served
             log.exception("%s callers cannot be served", caller.value)
             self.drop()
             return
@@ -275,7 +275,7 @@ class Opening:
         """A fault of ours in making a protocol must not surface inside the loop's TLS machinery."""
         try:
             return self._by_caller(caller)
-        except Exception:
+        except Exception:  # a fault of ours: this caller is told goodbye, and the next is served
             log.exception("%s callers cannot be served", caller.value)
             return self._farewell("")
 

@@ -188,7 +188,7 @@ class Talks:
         except (LinkError, LimitExceeded) as error:
             # A caller who vanishes or sends nonsense is everyday life.
             log.info("%r ended: %s", link, error)
-        except Exception:
+        except Exception:  # the talk is the user's, and ends with its own link only
             log.exception("the talk with %r failed", link)
         finally:
             self.links.discard(link)

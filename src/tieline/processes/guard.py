@@ -92,7 +92,7 @@ class Guard:
                 env={name: os.environ[name] for name in _NEEDED if name in os.environ},
                 start_new_session=True,  # Ctrl-C at the server's terminal is not for it
             )
-        except BaseException:
+        except BaseException:  # whatever it was: nobody else has these descriptors yet
             os.close(leash)
             os.close(said)
             raise

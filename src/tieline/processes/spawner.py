@@ -134,7 +134,7 @@ class Spawner:
                 stderr=stderr,
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException:  # whatever it was: nothing runs, so the ledger must not name it
             self._ledger.leave(slot)
             raise
         self._ledger.started(slot, popen.pid, mark)

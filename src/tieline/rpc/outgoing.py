@@ -156,5 +156,5 @@ async def close_source(source: Any) -> None:
     if close is not None:
         try:
             await close()
-        except Exception:
+        except Exception:  # the generator is the user's; the call is over whatever it raises
             log.warning("closing a stream that was sent failed", exc_info=True)

@@ -222,7 +222,7 @@ class Peer(Caller):
         for action in actions:
             try:
                 action(self)
-            except Exception:
+            except Exception:  # one that fails must not keep the others from ending
                 log.exception("what was to be done at the end of %r failed", self)
 
     def _expired(self, channels: list[int]) -> None:

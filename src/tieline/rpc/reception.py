@@ -90,7 +90,7 @@ class Reception:
         except LinkError as error:
             log.debug("a caller left before logging in: %s", error)
             return
-        except Exception:
+        except Exception:  # a fault of ours ends this login and no other, and is logged
             log.exception("the login of %s failed", link.stream.info.remote)
             link.close("the login failed at the server; its log says why", code="internal")
             return

@@ -36,7 +36,7 @@ async def send_stream(source: Any, channel: int, link: FrameLink, outgoing: Outg
     try:
         await outgoing.pump(channel, source)
         link.session.send(Kind.END, channel)
-    except Exception as error:
+    except Exception as error:  # the source is the user's, and may raise anything
         calls.sources.pop(channel, None)  # to be stopped now would cancel the closing of the source
         calls.fail(channel, error)
         link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))

@@ -44,7 +44,7 @@ class Served:
             self._offered.append(handlers)
         try:
             name = await self.offer()
-        except BaseException:
+        except BaseException:  # cancelled too: what the server was not told is not offered
             self._offered.remove(handlers)
             raise
         if revoked is not None:

@@ -241,7 +241,7 @@ class Topic:
                     self._send_entries(subscriber, entries)
                 else:
                     subscriber.position = first - 1  # the log does not reach back so far: go on with what is here
-        except Exception:
+        except Exception:  # whatever it was: the subscriber must not stand still for it
             log.exception("reading on from the log of %s failed", self.name)
             asyncio.get_running_loop().call_later(_RETRY, self.resume, subscriber)
             return
@@ -275,7 +275,7 @@ class Topic:
         if self.on_change is not None:
             try:
                 self.on_change(peer, came)
-            except Exception:
+            except Exception:  # what is to be done is others', and the subscriber is counted already
                 log.exception("what was to be done about a subscriber of %s failed", self.name)
 
     def _start(self, after: int | None) -> int:

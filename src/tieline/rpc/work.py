@@ -196,7 +196,7 @@ class Work:
                 value.listen(self, channel, handler.name)
                 return
             future: asyncio.Future[Any] = value if isinstance(value, asyncio.Future) else _future_of(value)
-        except BaseException:
+        except BaseException:  # whatever it was: the call must not stay counted
             self._over(channel)
             raise
         self._running[channel] = future
@@ -228,7 +228,7 @@ class Work:
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
             raise
-        except Exception as error:
+        except Exception as error:  # the handler is the user's, and its caller is told
             self.fail(channel, handler.name, error)
 
     def told(self, channel: int, method: str, outcome: Any) -> None:
@@ -239,7 +239,7 @@ class Work:
                 self.fail(channel, method, outcome)
             else:
                 self.answer(channel, _encode(outcome))
-        except Exception as error:
+        except Exception as error:  # a value that cannot be encoded is told to the caller
             self.fail(channel, method, error)
 
     def told_all(self) -> None:

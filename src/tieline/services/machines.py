@@ -6,7 +6,7 @@ How a call then gets to the machine is the switchboard's business (rpc). Here it
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -96,11 +96,21 @@ class Machines:
         await self._store.machine_seen(machine.account, machine.device, self._now())
         return Accepted(self._switchboard.target(machine.account, machine.device), known[-1][0] if known else 0)
 
+    async def away(self, names: Collection[str]) -> dict[str, int]:
+        """Of these (ACCOUNT/DEVICE) those that run commands for nobody now, and when each was last here; 0 where that
+        is forgotten."""
+        here = {machine.name for machine in self._switchboard if machine.agents()}
+        if here.issuperset(names):
+            return {}
+        last = {f"{each.account}/{each.device}": each.at for each in await self._store.machines_seen()}
+        last |= self._leaving()
+        return {name: last.get(name, 0) for name in names if name not in here}
+
     async def list_(self, peer: Peer, after: str = "") -> list[Listed]:
         """Machines that can be called, and those that could be before, by account and device. As many as fit an answer:
         the next are those `after` the last of these (`account/device`), and after the last of all there are none."""
         seen = {f"{each.account}/{each.device}": each for each in await self._store.machines_seen()}
-        left = {"/".join(left[0]): left[1] for left in self._writing.values() if left is not None}
+        left = self._leaving()
         caller = peer.identity.account
         here = {machine.name: machine for machine in self._switchboard if machine.methods()}
         page: list[Listed] = []
@@ -126,6 +136,10 @@ class Machines:
     async def methods(self, machine: str, peer: Peer) -> list[Offer]:
         """What one machine offers, by name."""
         return self._switchboard.machine(machine, peer.identity.account).methods()
+
+    def _leaving(self) -> dict[str, int]:
+        """Who left just now, and when: not written yet."""
+        return {"/".join(left[0]): left[1] for left in self._writing.values() if left is not None}
 
     def _left(self, account: str, device: str) -> None:
         at = self._now()

@@ -51,7 +51,7 @@ class Database:
         except sqlite3.Error as error:
             await self.close()
             raise ConfigError("data", f"the database in {self._place} cannot be opened: {error}") from error
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else could close it
             await self.close()
             raise
 
@@ -99,7 +99,7 @@ class Database:
         if added and self.on_committed is not None:
             try:
                 self.on_committed(added)
-            except Exception:
+            except Exception:  # whoever publishes, the authors are to be answered
                 log.exception("publishing what was committed failed; it is stored all the same")
         tell_all(batch)
 
@@ -112,7 +112,7 @@ class Database:
             db.execute("PRAGMA wal_autocheckpoint = 4096")
             db.execute("PRAGMA cache_size = -16384")
             migrate(db)
-        except BaseException:
+        except BaseException:  # whatever it was: nobody else has the connection yet
             db.close()
             raise
         return db

@@ -45,7 +45,7 @@ def _apply(db: sqlite3.Connection, number: int, title: str, step: Migration) -> 
     try:
         step(db)
         db.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, title, int(time.time() * 1000)))
-    except BaseException:
+    except BaseException:  # whatever it was: half a step must not be there
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")

@@ -54,9 +54,12 @@ class CommandEntry(msgspec.Struct, frozen=True):
     begun: Begun
     ended: int | None = None
     outcome: str = ""
-    "How it ended: `exit 0`, `SIGTERM`, `given up: …`; empty while it runs."
+    "How it ended: `exit 0`, `SIGTERM`, `given up: …`; empty while that is not known."
     out: int = 0
     "Bytes of output."
+    heard: int | None = None
+    """When its machine was last heard of, if that is away and no end is known: it may run still or not. Not kept, but
+    found out for whoever asks, so that what the machine tells when it is back is what holds."""
 
 
 class ShellStore(Protocol):

@@ -80,7 +80,7 @@ class Writer:
     def _run(self) -> None:
         try:
             db = self._connect()
-        except BaseException as error:
+        except BaseException as error:  # all of it is raised where the opening is waited for
             self._on_loop(_settle, self._ended, None)
             self._on_loop(_settle, self._opened, error)
             return
@@ -127,7 +127,7 @@ class Commits:
             except sqlite3.IntegrityError:
                 self._undo()
                 return self._write(batch, MessageLog.append_new)
-        except Exception as error:
+        except Exception as error:  # whatever it was: each author is told, and the thread goes on
             self._undo()
             for item in batch:
                 item.outcome = _refusal(error)
@@ -153,7 +153,7 @@ class Commits:
         self._db.execute("SAVEPOINT job")
         try:
             value = job.work(self._db, self._log)
-        except Exception as error:
+        except Exception as error:  # the job is somebody's: its error goes to him alone
             if _is_disk_trouble(error):
                 raise  # it is everybody's
             self._db.execute("ROLLBACK TO job")

@@ -87,7 +87,7 @@ async def _hold(
         if not opened.done():
             opened.set_exception(LinkClosed("the program is ending"))
         raise
-    except Exception as error:
+    except Exception as error:  # whatever it was belongs to the thread that waits for the client
         if opened.done():
             raise
         opened.set_exception(error)

@@ -50,7 +50,7 @@ class LoopThread:
             return future.result()
         except CancelledError:
             raise LinkClosed(self._over or "the call was stopped") from None
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what nobody waits for any more is ended
             future.cancel()
             raise
 

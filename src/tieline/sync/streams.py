@@ -82,7 +82,7 @@ class Items(Generic[T]):
                 self._ready.append(await self._source.__anext__())
         except StopAsyncIteration:
             self._over = True
-        except Exception as error:
+        except Exception as error:  # all of it is raised in the thread that reads
             self._over, self._error = True, error
 
 

@@ -219,7 +219,7 @@ def _bound(family: int, place: Place, host: str, options: DatagramOptions) -> so
         group = options.group()
         if group is not None:
             options.join(sock, group)
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else has the socket yet
         sock.close()
         raise
     return sock
@@ -233,7 +233,7 @@ def _towards(family: int, place: Place, local: Address | None, options: Datagram
     try:
         if not (options.broadcast or ipaddress.ip_address(str(place[0]).partition("%")[0]).is_multicast):
             sock.connect(place)
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else has the socket yet
         sock.close()
         raise
     return sock

@@ -85,7 +85,7 @@ async def _connect(family: int, where: object, options: SocketOptions) -> socket
         sock.setblocking(False)
         options.apply(sock)
         await asyncio.get_running_loop().sock_connect(sock, where)  # type: ignore[arg-type]
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else has the socket yet
         sock.close()
         raise
     return sock

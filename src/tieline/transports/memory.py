@@ -100,7 +100,7 @@ class MemoryStream(Stream):
                 # Released afterwards, so that whoever keeps the view, not a copy, is found out here.
                 with memoryview(data) as view:
                     self._receiver.received(view)
-            except Exception as error:
+            except Exception as error:  # whatever a receiver raises ends its connection, as on a real loop
                 self._fail(error)
                 return
         other = self._other

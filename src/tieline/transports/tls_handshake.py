@@ -38,7 +38,7 @@ async def _shaken(tls: TlsTransport, sock: socket.socket, connecting: Awaitable[
         async with asyncio.timeout(seconds):
             await asyncio.shield(connected)
             await tls.made
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else has the socket yet
         tls.forget()
         if connected.done():
             tls.give_up(sock)

@@ -37,7 +37,7 @@ def listen_unix(
     except OSError as error:
         sock.close()
         raise AddressError(f"unix:{path}", f"cannot listen there: {error.strerror or error}") from error
-    except BaseException:
+    except BaseException:  # the path is in use, or none: nobody else has the socket yet
         sock.close()
         raise
     return sock

@@ -44,6 +44,15 @@ WINDOW = 16
 MESSAGE = 1 * MiB
 "Bytes of one message at most."
 
+GROUP = 512
+"Items acknowledged by one message at most."
+
+SEEN = 1000
+"Files in one message about what is there."
+
+PARTS = 2048
+"Names in a path at most: in 4 KiB, the longest that systems open, there is room for no more."
+
 DAMAGED = "damaged"
 "The code of a failure that sending the file again may mend: it arrived with another digest."
 
@@ -53,8 +62,8 @@ ROOTS = 1000
 TEXT = 300
 "Characters of a reason at most, so that those of a whole group fit a message."
 
-Parts = list[str]
-"A path below its root; empty for the root itself."
+Parts = Annotated[list[str], msgspec.Meta(max_length=PARTS)]
+"A path below its root; empty for the root itself. Lists are bounded: an item of a byte takes a hundred in memory."
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 "Bytes, or nanoseconds, as disks and databases count them."
 Time = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -108,7 +117,7 @@ class Seen(Message, frozen=True, tag=4):
 
     root: int
     folder: Parts
-    files: list[tuple[str, Size, Time]]
+    files: Annotated[list[tuple[str, Size, Time]], msgspec.Meta(max_length=SEEN)]
 
 
 class SeenAll(Message, frozen=True, tag=5):
@@ -150,7 +159,7 @@ class Batch(Message, frozen=True, tag=12):
 
     root: int
     folder: Parts
-    files: list[Small]
+    files: Annotated[list[Small], msgspec.Meta(max_length=BATCH_FILES)]
 
 
 class File(Message, frozen=True, tag=13):
@@ -257,8 +266,8 @@ class Kept(Message, frozen=True, tag=34):
     """All items before `count` are kept for good, but for these failures."""
 
     count: int
-    failures: list[Failure] = []
-    notes: list[Note] = []
+    failures: Annotated[list[Failure], msgspec.Meta(max_length=GROUP)] = []
+    notes: Annotated[list[Note], msgspec.Meta(max_length=GROUP)] = []
 
 
 class AllKept(Message, frozen=True, tag=35):
@@ -302,7 +311,7 @@ def hole_frame(size: int) -> bytes:
     return HEADER.pack(HOLE.size, Kind.HOLE) + HOLE.pack(size)
 
 
-def read_message(payload: bytes | memoryview) -> AnyMessage:
+def read_message(payload: bytes | bytearray | memoryview) -> AnyMessage:
     """Raises ProtocolError when it is none."""
     try:
         found: AnyMessage = _decoder.decode(payload)

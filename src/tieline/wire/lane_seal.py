@@ -43,10 +43,7 @@ class Seal:
     """The records of one direction, in their order: for the one side to close, for the other to open."""
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != KEY:
-            raise ProtocolError(
-                f"a lane's key of {len(key)} bytes, where {KEY} are due; is the other side another Tieline?"
-            )
+        check_key(key)
         self._key = key
         self._cipher = AESGCM(key)
         self._count = 0
@@ -76,6 +73,14 @@ class Seal:
         if self._count % _RECORDS == 0:
             self._key = HKDFExpand(SHA256(), KEY, b"tieline-lane/1 next key").derive(self._key)
             self._cipher = AESGCM(self._key)
+
+
+def check_key(key: bytes) -> None:
+    """Raises ProtocolError for what is no key."""
+    if len(key) != KEY:
+        raise ProtocolError(
+            f"a lane's key of {len(key)} bytes, where {KEY} are due; is the other side another Tieline?"
+        )
 
 
 def sealed_size(length: bytes | memoryview) -> int:

@@ -1,15 +1,18 @@
 """The server's book of commands: who may write what into it, and how much of it one is given at once."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+from tests.services.shell.leftovers import until
 
 import tieline.testing
 from tieline.errors import Denied, InvalidArgument, NotFound
 from tieline.limits import Limits
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.offers import Offer
 from tieline.rpc.peer import Peer
+from tieline.store.shell import CommandEntry
 
 HUGE = 2**64 - 1
 
@@ -121,3 +124,49 @@ async def test_only_somebody_can_be_narrowed(server):
                 await root.call("shell.narrow", account=name, commands=["make"])
         await root.call("shell.narrow", account="root", commands=["make"])
         assert (await root.call("shell.rule", account="root"))["commands"] == ["make"]
+
+
+async def test_what_ran_on_a_machine_that_is_away_is_lost_until_it_says_more(server):
+    """Nothing is written down for it, so whatever the machine tells when it is back is what holds."""
+    offered = [Offer("shell.run", scope="shell")]
+
+    async def listed():
+        entries = await root.call("audit.list", returns=list[CommandEntry])
+        return {each.begun.id: (each.outcome, each.heard is not None) for each in entries}
+
+    async def back():
+        """The same program over another link."""
+        joining = tieline.testing.connect(server, account="boss", device="lab-1", scopes={"shell"})
+        machine = await stack.enter_async_context(joining)
+        await machine.call("machines.offer", methods=offered, instance="one", changes=0)
+        return machine
+
+    async def away():
+        await stack.aclose()
+        await until(lambda: not [each for each in server.switchboard if each.agents()])
+
+    async with join(server, "ada", "shell") as ada, join(server, "root", "admin") as root, AsyncExitStack() as stack:
+        machine = await back()
+        with suppress(tieline.TielineError):
+            await ada.call("lab-1/shell.run", timeout=0.1)
+        for id in ("done", "not done"):
+            await machine.call("audit.begun", entry=entry(id=id))
+        assert await listed() == {"done": ("", False), "not done": ("", False)}
+        await away()
+        assert await listed() == {"done": ("", True), "not done": ("", True)}
+        machine = await back()
+        assert await listed() == {"done": ("", False), "not done": ("", False)}
+        await machine.call("audit.ended", id="done", at=9, outcome="exit 0", out=1)
+        await away()
+        assert await listed() == {"done": ("exit 0", False), "not done": ("", True)}
+
+
+async def test_a_server_that_starts_again_does_not_say_that_it_runs(tmp_path):
+    async with tieline.testing.server(tieline.Server(data=tmp_path)) as first, lab(first) as machine:
+        async with join(first, "ada", "shell") as ada:
+            await ada.call("lab-1/shell.run")
+        await machine.call("audit.begun", entry=entry())
+    async with tieline.testing.server(tieline.Server(data=tmp_path)) as again, join(again, "root", "admin") as root:
+        (kept,) = await root.call("audit.list", returns=list[CommandEntry])
+        assert (kept.ended, kept.outcome) == (None, "")
+        assert kept.heard is not None

@@ -25,7 +25,8 @@ def audit(where: Where, last: int, account: str | None, as_json: bool) -> None:
     """Show which commands were run.
 
     For each who ran it where and when, for how long, how it ended, and how much it wrote; neither its environment nor
-    its input. Only admins see the commands of others.
+    its input. What runs on a machine that is away is `lost`, with the time when it was last heard of, until it is
+    back and tells. Only admins see the commands of others.
     """
     entries = list(reversed(run(_newest(where, account, last))))
     if as_json:
@@ -52,7 +53,8 @@ async def _newest(where: Where, account: str | None, last: int) -> list[dict[str
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     begun = entry["begun"]
-    ended = entry.get("ended")
+    heard = entry.get("heard")
+    ended = entry.get("ended") or heard
     took = (ended if ended is not None else time.time() * 1000) - begun["at"]
     command = shlex.join(begun["argv"])
     return (
@@ -61,6 +63,6 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
         begun["target"] or "server",
         f"{took:.0f} ms" if took < 1000 else age(took / 1000),
         size(entry.get("out", 0)),
-        entry.get("outcome") or "runs",
+        entry.get("outcome") or ("runs" if heard is None else f"lost: last heard of {clock(heard)}"),
         f"({begun['kind']}) {command}" if begun["kind"] != "run" else command,
     )

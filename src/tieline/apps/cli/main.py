@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         return _interrupted()
-    except Exception as error:
+    except Exception as error:  # those with an exit code are told in a sentence, the others are raised on
         code = exit_code(error)
         if code is None:
             raise

@@ -111,7 +111,7 @@ class Files:
             raise
         try:
             known = (await self._catalogue.known([shown(parts)])).get(shown(parts))
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else has the file yet
             os.close(opened.fd)
             raise
         digest = known.digest if known is not None and known.holds(opened.facts) else None

@@ -52,7 +52,7 @@ class Survey:
         while True:
             try:
                 await self.again()
-            except Exception:
+            except Exception:  # a fault of ours must not be the end of all surveys
                 log.exception("comparing the catalogue with the disk failed; nothing depends on it but the sums")
             await asyncio.sleep(EVERY)
 

@@ -31,12 +31,12 @@ class _Pool:
         self._wanted[account] += 1
         try:
             await turns.acquire()
-        except BaseException:
+        except asyncio.CancelledError:
             self._over(account)
             raise
         try:
             working = asyncio.get_running_loop().run_in_executor(self.threads, work)
-        except BaseException:
+        except RuntimeError:  # no more threads, or closed
             turns.release()
             self._over(account)
             raise

@@ -31,6 +31,10 @@ _RECORDING = 300.0
 "Seconds the catalogue may take: it stands in line with all else that is written."
 
 
+_FOLDERS = 32
+"Folders known to be fine; files come folder by folder. A path may take 20 KB, and each of many lanes knows its own."
+
+
 class Catalogue(Protocol):
     """What is needed of the store."""
 
@@ -99,7 +103,7 @@ class Transfers:
             receiver.tell(destination.seen())
             try:
                 receiver.run()
-            except BaseException:
+            except BaseException:  # whatever ends the lane: what came whole is kept
                 receiver.drop()
                 raise
         finally:
@@ -149,7 +153,7 @@ class _Shelves:
         if folder not in self._folders:
             names.check(folder, self._limits)
             self._files.spaces.check(self._identity, parts or folder, "write")
-            if len(self._folders) > 10_000:
+            if len(self._folders) >= _FOLDERS:
                 self._folders.clear()
             self._folders[folder] = len(folder) > 1 or bool(folder and folder[0] not in ("rooms", "people"))
         elif not self._folders[folder]:

@@ -84,7 +84,7 @@ class Uploads:
             if start:
                 await _all_give_way(before, parts)
             await upload._begin(size, start)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else has the upload yet
             await self.end(upload)
             raise
         return upload

@@ -4,7 +4,7 @@ Commands of the server's own machine are entered directly, those of machines tha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,8 @@ PAGE = 1000
 
 class Book:
     """`exists(account)`: whether there is one. `cut(account)` ends what it has open, so that it comes back under a new
-    rule. `folder` is where notes are kept that outlive a killed server."""
+    rule. `away(machines)`: which of them are not here, and when each was last. `folder` is where notes are kept that
+    outlive a killed server."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Book:
         limits: Limits,
         exists: Callable[[str], Awaitable[bool]],
         cut: Callable[[str], object],
+        away: Callable[[Collection[str]], Awaitable[Mapping[str, int]]],
         folder: Path | None = None,
     ) -> None:
         self._store = store
@@ -42,6 +44,7 @@ class Book:
         self._limits = limits
         self._exists = exists
         self._cut = cut
+        self._away = away
         self._callers: dict[str, set[str]] = {}  # by machine: which accounts have called its shell.* here
         self._rules: dict[str, Rule] = {}
 
@@ -110,7 +113,7 @@ class Book:
                 account = peer.identity.account
             await self._notes.written()
             entries = await self._store.commands(account=account, before=before, limit=max(1, min(limit, PAGE)))
-            return _page(entries, self._limits.page_bytes)
+            return await self._with_lost(_page(entries, self._limits.page_bytes))
 
         @handlers.method("audit.begun")
         def begun(entry: Begun, peer: Peer) -> None:
@@ -136,6 +139,16 @@ class Book:
             """Narrow an account's scope `shell` to these machines (names or patterns; `server` is the server's own) and
             programs; None: to nothing less than all. What it has open ends."""
             await self.narrow(account, _rule(targets, commands))
+
+    async def _with_lost(self, entries: list[CommandEntry]) -> list[CommandEntry]:
+        """Of what has no end, whose machine is away: `runs` would be more than anybody knows."""
+        away = await self._away({each.begun.target for each in entries if each.ended is None} - {""})
+        return [
+            msgspec.structs.replace(each, heard=max(away[each.begun.target], each.begun.at))
+            if each.ended is None and each.begun.target in away
+            else each
+            for each in entries
+        ]
 
     async def narrow(self, account: str, rule: Rule) -> None:
         """Durable when it returns. Raises NotFound."""

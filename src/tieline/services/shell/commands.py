@@ -127,7 +127,7 @@ class Commands:
         self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "run", argv, folder, now))
         try:
             process, ours = self._spawn(mark, path, argv, variables, folder, errors, _has_input(source))
-        except BaseException:
+        except BaseException:  # whatever it was: the audit was told that it begins
             self._house.did_not_start(mark)
             raise
         self._house.started(mark, process)

@@ -148,7 +148,7 @@ class Sessions:
             mark = self._house.enter(who)
             self._house.audit.begun(Begun(mark, who.account, who.device, who.address, "", "session", argv, folder, now))
             process, ends = self._spawn(mark, path, argv, variables, folder, (rows, columns))
-        except BaseException:
+        except BaseException:  # whatever it was: the audit was told that it begins
             if mark:
                 self._house.did_not_start(mark)
             if recording is not None:

@@ -94,7 +94,7 @@ class StagingArea:
             write_all(descriptor, data)
             os.utime(descriptor, ns=(mtime, mtime))
             inode = os.fstat(descriptor).st_ino
-        except BaseException:
+        except BaseException:  # whatever it was: a part of a file is of no use to anybody
             os.unlink(name, dir_fd=self.fd)
             raise
         finally:
@@ -137,7 +137,7 @@ class StagingArea:
                 staging = self._begun(Staging(self, name, descriptor, path, by, False, None))
             try:
                 staging.take_up(offset)
-            except BaseException:
+            except BaseException:  # whatever it was: nobody else has it yet
                 staging.close("failed")
                 raise
             return staging

@@ -116,7 +116,7 @@ class Tree:
                 if not is_file(fd):
                     raise _no_file(parts, "other")
                 return Opened(fd, facts.of(parts[-1], os.fstat(fd)))
-            except BaseException:
+            except BaseException:  # whatever it was: nobody else has the descriptor yet
                 os.close(fd)
                 raise
 
