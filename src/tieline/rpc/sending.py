@@ -35,13 +35,13 @@ class Sending:
         Raises InvalidArgument when that is for another reason than one stream among the parameters."""
         names = [name for name, value in params.items() if hasattr(value, "__aiter__")]
         if len(names) != 1:
-            why = f"only one parameter can be a stream, not {', '.join(names)}" if names else str(refused)
+            why = f"only one parameter can be a stream, not {', '.join(names)}" if names else _reason(refused)
             raise InvalidArgument(f"{method}: {why}") from refused
         rest = {name: value for name, value in params.items() if name != names[0]}
         try:
             payload = _encode((method, rest, timeout, True))
         except UNWRITABLE as other:
-            raise InvalidArgument(f"{method}: {other}") from other
+            raise InvalidArgument(f"{method}: {_reason(other)}") from other
         channel = self._link.session.call(payload, streaming=True)
         self._link.flush_soon()
         self._tasks[channel] = asyncio.get_running_loop().create_task(self._send(channel, params[names[0]]))
@@ -77,3 +77,9 @@ class Sending:
             self._tasks.pop(channel, None)
             self._link.flush_soon()
             await close_source(source)
+
+
+def _reason(refused: Exception) -> str:
+    if isinstance(refused, UnicodeEncodeError):
+        return f"{refused.object[:200]!a} is not UTF-8, and what is not cannot be sent"
+    return str(refused)
