@@ -166,8 +166,9 @@ class Setting:
             return self.kind.parse(value, folder)
         except ValueError as error:
             reason = f" ({error})" if str(error) else ""
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
             raise ConfigError(
-                self.name, f"{value!r} from {origin} cannot be used{reason}; accepted: {self.kind.accepts}"
+                self.name, f"{shown!r} from {origin} cannot be used{reason}; accepted: {self.kind.accepts}"
             ) from error
 
 
@@ -246,6 +247,10 @@ def _read_toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
         if must_exist:
             raise ConfigError("--config", f"there is no file {path}") from None
         return {}
+    except NotADirectoryError:
+        if must_exist:
+            raise ConfigError("--config", f"there is no file {path}: {path.parent} is no folder") from None
+        raise ConfigError("data", f"{path.parent} is no folder; choose another with --data") from None
     except OSError as error:
         raise ConfigError("--config", f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ import pytest
 
 from tieline.apps import networks
 from tieline.apps.cli import examination_steps
-from tieline.apps.cli.examination import FAILED, OK, WARNING, Finding, examine
+from tieline.apps.cli.examination import FAILED, OK, WARNING, Finding, Patient, examine
 from tieline.apps.cli.exit_codes import ExitCode
 from tieline.apps.cli.target import Target
 from tieline.profiles import Profile
@@ -175,3 +175,15 @@ def test_clocks(offset: float, said: str) -> None:
     found = examination_steps._clock(patient)
     assert found is not None
     assert said in found.says
+
+
+def test_plain_text_at_an_outer_address_of_this_very_machine_is_not_called_fine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examination_steps, "is_ours", lambda host: True)
+    patient = Patient(Target("10.1.2.3:7788"), 5.0)
+    patient.reached = "10.1.2.3"
+    finding = examination_steps._plain(patient)
+    assert finding is not None
+    assert finding.result == WARNING
+    assert "tls://10.1.2.3:7788" in finding.do

@@ -1,7 +1,8 @@
 """What the documents tell people to type is typed here, and what they say comes out comes out.
 
 `console` blocks are run command by command in a folder with a server of its own; in the expected output `…` stands for
-anything. A command that ends in `&` runs on until the document is done. Python blocks are files of docs/examples.
+anything. A command that ends in `&` runs on until the document is done. The server is started with no options but those
+the words before a block tell. Python blocks are files of docs/examples.
 """
 
 import os
@@ -54,6 +55,7 @@ class Desk:
         self.ports = {port: str(free_port()) for port in ("7788", "7789", "7790")}
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
+        self.server: subprocess.Popen[str] | None = None
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TIELINE_")},
             "TIELINE_DATA": str(folder / "data"),
@@ -103,9 +105,14 @@ class Desk:
             got = process.stdout.readline()
             assert matches(line, got), f"$ {command}\n{got}\ninstead of\n{line}"
 
-    def serve(self) -> None:
-        """What `make serve` runs, with everything it makes in this folder."""
-        self.start(f"tieline serve --listen 127.0.0.1:{self.ports['7788']} --guests --allow-shell", "")
+    def serve(self, options: str = "") -> None:
+        """What `make serve` runs, with everything it makes in this folder; in place of what it ran before."""
+        if self.server is not None:
+            self.server.terminate()
+            self.server.communicate(timeout=20)
+            self.running.remove(self.server)
+        self.start(f"tieline serve --listen 127.0.0.1:{self.ports['7788']} {options}", "")
+        self.server = self.running[-1]
         limit = time.monotonic() + 30
         while not (self.folder / "data" / "tieline.sock").exists():
             assert time.monotonic() < limit, "tieline serve did not start"
@@ -131,10 +138,13 @@ def desk(tmp_path: Path, root: Path) -> Iterator[Desk]:
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_document_says_to_type_does_what_it_says(page: str, desk: Desk, root: Path) -> None:
     desk.serve()
-    told = [typed for block in blocks((root / page).read_text(), "console") for typed in commands(block)]
-    assert told, f"{page} has no console block any more; take it off the list"
-    for command, expected in told:
-        desk.run(command, expected)
+    told = re.split(r"^```console\n(.*?)^```", (root / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert told[1::2], f"{page} has no console block any more; take it off the list"
+    for words, block in zip(told[::2], told[1::2], strict=False):
+        for options in re.findall(r'`make serve ARGS="(.*?)"`', words):
+            desk.serve(options)
+        for command, expected in commands(block):
+            desk.run(command, expected)
 
 
 def test_every_page_with_commands_is_run(root: Path) -> None:

@@ -21,6 +21,8 @@ def several(paths: Local | Sequence[Local]) -> Iterable[Local]:
 def name_of(path: Path) -> str:
     """The name by which `path` is known; `.` and `..` are known by that of the folder they mean."""
     name = path.name if path.name not in ("", "..") else path.resolve().name
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InvalidArgument(f"the name {name!a} is not UTF-8, so it cannot be sent; give another one for it there")
     if not name:
         raise InvalidArgument(f"{path} has no name to be known by; say a destination that does not end with a slash")
     return name

@@ -22,13 +22,13 @@ def stream_apart(method: str, timeout: float | None, params: dict[str, Any], ref
     InvalidArgument when that is for another reason than one stream among the parameters."""
     names = [name for name, value in params.items() if hasattr(value, "__aiter__")]
     if len(names) != 1:
-        why = f"only one parameter can be a stream, not {', '.join(names)}" if names else str(refused)
+        why = f"only one parameter can be a stream, not {', '.join(names)}" if names else _reason(refused)
         raise InvalidArgument(f"{method}: {why}") from refused
     rest = {name: value for name, value in params.items() if name != names[0]}
     try:
         return _encode((method, rest, timeout, True)), params[names[0]]
     except UNWRITABLE as other:
-        raise InvalidArgument(f"{method}: {other}") from other
+        raise InvalidArgument(f"{method}: {_reason(other)}") from other
 
 
 async def send_stream(source: Any, channel: int, link: FrameLink, outgoing: Outgoing, calls: OpenCalls) -> None:
@@ -44,3 +44,9 @@ async def send_stream(source: Any, channel: int, link: FrameLink, outgoing: Outg
         calls.sources.pop(channel, None)
         link.flush_soon()
         await close_source(source)
+
+
+def _reason(refused: Exception) -> str:
+    if isinstance(refused, UnicodeEncodeError):
+        return f"{refused.object[:200]!a} is not UTF-8, and what is not cannot be sent"
+    return str(refused)

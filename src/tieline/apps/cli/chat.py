@@ -3,12 +3,12 @@
 import click
 
 from .commands import examples
-from .options import Where, server_options
+from .options import DEFAULT_ROOM, Where, server_options
 from .session import run, session
 
 
 @click.command(epilog=examples("tieline chat", "tieline chat builds", "tieline chat @ada", "echo hello | tieline chat"))
-@click.argument("room", default="lobby")
+@click.argument("room", default=DEFAULT_ROOM)
 @server_options
 def chat(where: Where, room: str) -> None:
     """Talk in a room.

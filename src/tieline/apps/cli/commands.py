@@ -1,6 +1,7 @@
 """The table of sub-commands. A command's file is imported when it is used, so a cold start stays fast."""
 
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -57,6 +58,25 @@ class LazyGroup(click.Group):
         command = getattr(import_module(f"{__package__}.{module}"), module)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or ctx.resilient_parsing or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if name == "help":  # what git and cargo have
+            return super().resolve_command(ctx, [*args[1:2], "--help"]) if args[1:] else _help(ctx)
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, COMMANDS, 3)
+        more = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise click.UsageError(f"No such command {name!r}.{more}", ctx)
+
+
+def _help(ctx: click.Context) -> NoReturn:
+    click.echo(ctx.get_help())
+    ctx.exit()
 
 
 def examples(*lines: str) -> str:

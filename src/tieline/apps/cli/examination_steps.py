@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tieline.apps.networks import is_ours, network_of
 from tieline.errors import LinkError, LoginFailed, PinMismatch, TielineError, TooManyAttempts
+from tieline.transports.endpoint import is_loopback
 from tieline.transports.tls import NATIVE, pin_of
 
 from .examination import Finding, Patient, Step, broken, fine, odd
@@ -142,10 +143,10 @@ def _tls(patient: Patient) -> Finding | None:
 
 
 def _plain(patient: Patient) -> Finding | None:
-    if is_ours(patient.reached):
+    if is_loopback(patient.reached):
         return fine("Plain text, to this machine itself.")
     return odd(
-        "This address asks for plain text, which servers refuse from other machines.",
+        "This address asks for plain text, which servers take at localhost only.",
         f"Use tls://{patient.address.where}.",
     )
 

@@ -87,6 +87,9 @@ async def _enrolled_anew(pending: str, ticket: str, address: Address, device: st
         profiles.write(pending, profile)
         try:
             client = await open_client(stack, Target(ticket), timeout)
+        except LoginFailed as error:
+            profiles.remove(pending)
+            raise _refused(error) from error
         except BaseException:  # Ctrl-C too: nothing was enrolled yet, so nobody needs this key
             profiles.remove(pending)
             raise
@@ -104,6 +107,11 @@ async def _enrolled_anew(pending: str, ticket: str, address: Address, device: st
         return profile
     profiles.remove(pending)
     raise LinkClosed("the connection was lost before the device was enrolled; try again")
+
+
+def _refused(error: LoginFailed) -> LoginFailed:
+    """The server tells no stranger which it was; a person with a ticket is told what it may have been."""
+    return LoginFailed(f"{error.reason}. A ticket is good once and for a while: ask for a new one (`tieline invite`)")
 
 
 async def _is_known(profile: Profile, timeout: float) -> bool:

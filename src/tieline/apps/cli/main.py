@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from tieline.errors import DialFailed
+from tieline.errors import DialFailed, InvalidArgument
 from tieline.wire.safe_text import safe_text
 
 from .commands import tieline
@@ -61,6 +61,9 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         return _interrupted()
+    except UnicodeEncodeError as error:
+        complain(InvalidArgument(f"{error.object[:200]!a} is not UTF-8, and what is not cannot be sent"))
+        return ExitCode.USAGE
     except Exception as error:  # those with an exit code are told in a sentence, the others are raised on
         code = exit_code(error)
         if code is None:

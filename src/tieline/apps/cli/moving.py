@@ -40,7 +40,9 @@ def finish(done: "Transferred", as_json: bool, verb: str) -> int:
         print_json({"event": "done", **_fields(done)})
     else:
         for failed in done.failed[:_SHOWN_FAILURES]:
-            note(f"tieline: {safe_text(failed.path)}: {safe_text(failed.reason)}")
+            # What a server says of a path of its own mostly names it already.
+            named = failed.path.startswith("/") and failed.path in failed.reason
+            note(f"tieline: {'' if named else safe_text(failed.path) + ': '}{safe_text(failed.reason)}")
         for text in done.notes:
             note(safe_text(text))
         note(summary(done, verb))

@@ -9,6 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 DEFAULT_TIMEOUT = 30.0
+DEFAULT_ROOM = "lobby"
+"Where one talks who names no room."
 
 Command = Callable[..., Any]
 

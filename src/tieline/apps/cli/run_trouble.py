@@ -4,6 +4,7 @@ from tieline.errors import DeadlineExceeded, Denied, NotFound
 
 GONE = 255
 "The command could not be run, or its end is not known: this side's trouble, never the command's."
+NO_COMMANDS = "this server runs no commands; its owner starts it with `tieline serve --allow-shell`"
 TIMED_OUT, CANNOT_RUN, NO_COMMAND = 124, 126, 127
 
 
@@ -13,7 +14,7 @@ def outcome(error: Exception, timeout: float | None) -> tuple[str, int]:
         case DeadlineExceeded():
             return f"the command did not end within {timeout or 0:g} s and was ended", TIMED_OUT
         case NotFound(data={"method": "shell.run"}):
-            return "this server runs no commands; its owner starts it with `tieline serve --allow-shell`", GONE
+            return NO_COMMANDS, GONE
         case NotFound(data={"machine": "server"}):  # as rules and the audit call it
             return f"{error}; without --on it is the server's own", GONE
         case NotFound(data={"command": str(name)}):

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import click
 
+from tieline.wire.safe_text import safe_text
+
 from .commands import examples
-from .options import Where, json_option, server_options
+from .options import DEFAULT_ROOM, Where, json_option, server_options
 from .output import note, print_json
 from .session import run, session
 
@@ -54,3 +56,5 @@ async def _say(where: Where, room: str, lines: AsyncIterator[str], as_json: bool
         async for stored in in_order(client, room, lines, where.timeout):
             if as_json:
                 print_json(stored)
+            if stored["position"] == 1 and room != DEFAULT_ROOM and not room.startswith("@"):
+                note(f"{safe_text(room)} is a new room; `tieline rooms` lists them.")

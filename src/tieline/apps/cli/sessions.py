@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
+from tieline.errors import NotFound
+
 from .commands import examples
 from .options import Where, json_option, server_options
 from .output import age, note, print_json, print_table, size
+from .run_trouble import NO_COMMANDS
 from .session import ask, run
 
 
@@ -34,10 +37,10 @@ def sessions(
     for change, id in changes.items():
         if id is not None:
             more = {} if change == "close" else {"watchable": change == "share"}
-            run(ask(where, prefix + ("close" if change == "close" else "share"), id=id, **more))
+            run(_asked(where, prefix + ("close" if change == "close" else "share"), id=id, **more))
     if any(changes.values()):
         return
-    found = run(ask(where, f"{prefix}sessions"))
+    found = run(_asked(where, f"{prefix}sessions"))
     if as_json:
         print_json(found, pretty=True)
     elif found:
@@ -45,6 +48,15 @@ def sessions(
         print_table(map(_row, found), heads, right=("WATCHED", "PRINTED"))
     else:
         note("There is no session; `tieline shell` opens one.")
+
+
+async def _asked(where: Where, method: str, **params: Any) -> Any:
+    try:
+        return await ask(where, method, **params)
+    except NotFound as error:
+        if error.data == {"method": method} and method.startswith("shell."):
+            raise NotFound(NO_COMMANDS) from error
+        raise
 
 
 def _row(info: dict[str, Any]) -> tuple[object, ...]:

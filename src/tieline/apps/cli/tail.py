@@ -5,10 +5,13 @@ from typing import Any
 
 import click
 
+from tieline.wire.safe_text import safe_text
+
 from .commands import examples
 from .history import latest
 from .options import Where, json_option, server_options
 from .output import message_lines, note, print_json
+from .reader_gone import while_read
 from .session import run, session
 
 
@@ -47,15 +50,18 @@ async def _tail(where: Where, room: str, last: int, follow: bool, as_json: bool)
             sys.stdout.flush()
             if messages:
                 marker.saw(messages[-1]["position"])
+            if not messages and last:
+                note(f"Nothing was said in {safe_text(room)} yet; `tieline rooms` lists the rooms.")
             if not follow:
                 return
             after = messages[-1]["position"] if messages else 0 if last else None
             subscription = client.subscribe(f"room/{room}", after=after)
             await subscription.open()
-            async for event in subscription:
-                show(event.value, as_json)
-                sys.stdout.flush()
-                marker.saw(event.position)
+            with while_read():
+                async for event in subscription:
+                    show(event.value, as_json)
+                    sys.stdout.flush()
+                    marker.saw(event.position)
         finally:
             await marker.close()
 

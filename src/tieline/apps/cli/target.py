@@ -36,6 +36,12 @@ def choose(where: Where) -> Target:
         return Target(f"unix:{here}")
     if profiles.read(profiles.DEFAULT_NAME) is not None:
         return _of_profile(profiles.DEFAULT_NAME)
+    if named_ones := profiles.names():
+        raise ConfigError(
+            "no server",
+            f"none runs here; this machine knows one as {', '.join(named_ones)}: say --profile {named_ones[0]},"
+            f" or set TIELINE_PROFILE={named_ones[0]}",
+        )
     raise ConfigError(
         "no server", "none runs here and none was joined; start one with `tieline serve`, or `tieline join TICKET`"
     )
