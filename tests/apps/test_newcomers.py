@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tieline.apps.cli.commands import SECTIONS
+
 from .conftest import DEADLINE, People, Person, Serving
 
 
@@ -94,3 +96,23 @@ def test_following_a_room_ends_when_its_reader_has_gone(server: Serving, owner: 
     following.stdout.close()
     assert following.wait(DEADLINE) == 141  # nothing more is said, and still it ends
     following.stdout = None
+
+
+def test_an_option_of_a_command_before_its_name_is_told_where_it_goes(people: People) -> None:
+    done = people("eve").run("--server", "127.0.0.1", "rooms")
+    assert done.returncode == 2
+    assert "No option --server here: options of a command stand behind its name." in done.stderr
+
+
+def test_a_time_to_wait_is_a_span_everywhere(server: Serving, owner: Person, people: People) -> None:
+    assert owner.run("rooms", "--timeout", "2m").returncode == 0
+    wrong = owner.run("rooms", "--timeout", "soon")
+    assert wrong.returncode == 2
+    assert "'soon' is not a span of time; write 90s" in wrong.stderr
+
+
+def test_help_has_every_command_in_one_of_its_sections(people: People) -> None:
+    text = people("eve").out("--help")
+    for title, names in SECTIONS.items():
+        section = text.split(f"\n{title}:\n")[1].split("\n\n")[0]
+        assert [line.split()[0] for line in section.splitlines()] == list(names)

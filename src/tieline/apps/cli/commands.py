@@ -7,63 +7,53 @@ import click
 
 from tieline.version import __version__
 
-# Command -> the module here that defines it under its own name; in the order `tieline --help` shows.
-COMMANDS = {
-    "serve": "serve",
-    "join": "join",
-    "chat": "chat",
-    "say": "say",
-    "tail": "tail",
-    "rooms": "rooms",
-    "who": "who",
-    "run": "run",
-    "machines": "machines",
-    "agent": "agent",
-    "shell": "shell",
-    "sessions": "sessions",
-    "audit": "audit",
-    "call": "call",
-    "methods": "methods",
-    "put": "put",
-    "get": "get",
-    "sync": "sync",
-    "ls": "ls",
-    "rm": "rm",
-    "mv": "mv",
-    "mkdir": "mkdir",
-    "df": "df",
-    "token": "token",
-    "invite": "invite",
-    "accounts": "accounts",
-    "allow": "allow",
-    "revoke": "revoke",
-    "password": "password",
-    "status": "status",
-    "doctor": "doctor",
-    "gallery": "gallery",
-    "completion": "completion",
+SECTIONS = {
+    "Start here": ("serve", "join", "doctor"),
+    "Talk": ("chat", "say", "tail", "rooms", "who"),
+    "Files": ("put", "get", "sync", "ls", "rm", "mv", "mkdir", "df", "token"),
+    "Commands and machines": ("run", "shell", "sessions", "machines", "agent", "audit"),
+    "Methods of programs": ("call", "methods", "gallery"),
+    "Who may do what": ("invite", "accounts", "allow", "revoke", "password"),
+    "This program": ("status", "completion"),
 }
+"In the order `tieline --help` shows. Each command is in a module here that has its name."
+COMMANDS = [name for names in SECTIONS.values() for name in names]
 
 
 class LazyGroup(click.Group):
     """A click group whose commands are imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"{__package__}.{module}"), module)
+        command = getattr(import_module(f"{__package__}.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in names]
+                limit = formatter.width - width - 6
+                rows = [(name.ljust(width), one.get_short_help_str(limit)) for name, one in commands if one is not None]
+                formatter.write_dl(rows)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            sentence = f"No option {error.option_name} here: options of a command stand behind its name."
+            raise click.UsageError(sentence, ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name in COMMANDS or ctx.resilient_parsing or name.startswith("-"):
+        if self.get_command(ctx, name) or ctx.resilient_parsing or name.startswith("-"):
             return super().resolve_command(ctx, args)
         if name == "help":  # what git and cargo have
             return super().resolve_command(ctx, [*args[1:2], "--help"]) if args[1:] else _help(ctx)

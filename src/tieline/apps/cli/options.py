@@ -8,6 +8,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from .durations import Duration
+
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_ROOM = "lobby"
 "Where one talks who names no room."
@@ -39,11 +41,10 @@ def server_options(command: Command) -> Command:
     )
     @click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Duration(),
         default=DEFAULT_TIMEOUT,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to wait for an answer.",
+        metavar="SPAN",
+        help=f"How long to wait for an answer, as 5s or 2m; else {DEFAULT_TIMEOUT:g}s.",
     )
     @wraps(command)
     def wrapper(*, server: str | None, profile: str | None, timeout: float, **others: Any) -> Any:

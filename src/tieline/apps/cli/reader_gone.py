@@ -1,6 +1,5 @@
 """A command that goes on for as long as it is read: it ends when the program that reads its output has gone."""
 
-import asyncio
 import errno
 import os
 import stat
@@ -16,6 +15,8 @@ def while_read() -> Iterator[None]:
 
     Only a pipe tells; with a file or terminal the block is as without.
     """
+    import asyncio  # `tieline --help` loads this module too, and should be fast
+
     if not stat.S_ISFIFO(os.fstat(STDOUT).st_mode):
         yield
         return
