@@ -38,7 +38,9 @@ async def test_where_guests_are_welcome_a_name_without_its_password_is_a_guest(h
 async def test_where_there_are_no_guests_nobody_comes_without_a_password(house):
     person = house.visit()
     person.types("guest", "", "ada", "", "", "guest-bob", "")
-    assert "lobby" not in await person.parts()
+    said = await person.parts()
+    assert "lobby" not in said
+    assert said.count("No guests are let in here; ask the owner of this server for an account.") == 1
     assert house.tried == [("guest", "", ""), ("ada", "", ""), ("guest-bob", "", "")]
     assert not person.opening.is_done
     assert len(house.links) == 0
@@ -209,7 +211,9 @@ async def test_leaving_while_the_password_is_checked_leaves_nothing(house):
     await house.empty()
 
 
-async def test_quit_leaves_before_logging_in(house):
+@pytest.mark.parametrize("before", [[], ["ada"]])
+async def test_quit_leaves_before_logging_in(house, before):
     person = house.visit(MEMORY)
-    person.types("/quit")
+    person.types(*before, "/quit")
     assert "Goodbye." in await person.parts()
+    assert house.tried == []

@@ -1,8 +1,11 @@
 """Endpoints: one spelling for one machine."""
 
+import asyncio
+import socket
+
 import pytest
 
-from tieline.transports.endpoint import host_of, is_loopback
+from tieline.transports.endpoint import Endpoint, endpoint_of, host_of, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,20 @@ def test_an_ipv4_caller_of_a_dual_stack_socket_is_known_by_its_ipv4_address(plac
 )
 def test_only_addresses_of_this_machine_are_loopback(host: str, yes: bool) -> None:
     assert is_loopback(host) is yes
+
+
+async def test_an_ipv4_caller_of_a_dual_stack_socket_is_shown_by_its_ipv4_address() -> None:
+    seen: asyncio.Future[Endpoint] = asyncio.get_running_loop().create_future()
+
+    class Looking(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            seen.set_result(endpoint_of(transport, None))
+            transport.close()
+
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
+        server = await asyncio.get_running_loop().create_server(Looking, sock=listening)
+        async with server:
+            with socket.create_connection(("127.0.0.1", listening.getsockname()[1])) as caller:
+                endpoint = await seen
+                assert endpoint.remote == f"127.0.0.1:{caller.getsockname()[1]}"
+                assert endpoint.host == "127.0.0.1"

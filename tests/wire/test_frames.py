@@ -111,6 +111,11 @@ def test_another_preface_is_refused_at_its_first_wrong_byte(data):
         assert cutter.feed(data[i : i + 1]) == []
 
 
+def test_what_is_no_preface_is_shown_since_it_mostly_says_who_was_called():
+    with pytest.raises(ProtocolError, match=r"begins with b'SSH-2\.0-OpenSSH_9\.2"):
+        FrameCutter(1000).feed(b"SSH-2.0-OpenSSH_9.2p1\r\n" + bytes(1000))
+
+
 def test_the_preface_cannot_be_taken_for_another_protocol():
     assert PREFACE[0] not in range(128)
     assert PREFACE[0] != 0x16

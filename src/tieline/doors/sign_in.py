@@ -73,6 +73,8 @@ class SignIn:
             return None
         name = name.strip()
         name = name if "/" in name else name.lower()
+        if name == GUEST and not self._guests:
+            self._visitor.say("No guests are let in here; ask the owner of this server for an account.")
         wish = self._guest_name(name)
         if wish is None:
             password = await self._ask_password(name)
@@ -117,11 +119,11 @@ class SignIn:
                 visitor.part(f"That line is longer than {visitor.line_limit:,} bytes. Goodbye.")
                 return None
             text = typed.text.strip()
-            if secret:
-                return typed.text
-            if text == "/quit":
+            if text == "/quit":  # at any question, so that nobody is kept here
                 visitor.part("Goodbye.")
                 return None
+            if secret:
+                return typed.text
             if text.startswith(("{", "/")):
                 visitor.say(_LOGIN_FIRST)
             elif text or self._guests:

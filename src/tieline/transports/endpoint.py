@@ -87,7 +87,7 @@ def peer_uid(sock: socket.socket) -> int | None:
 
 def _text(name: Any) -> str:
     if isinstance(name, tuple):
-        host, port = name[0], name[1]
+        host, port = host_of(name) if name[0].startswith("::ffff:") else name[0], name[1]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(name, bytes):
         return name.decode(errors="backslashreplace")

@@ -21,6 +21,8 @@ _LARGE = 4096
 
 Frame = tuple[int, int, bytes]
 "kind, channel, payload"
+_SHOWN = 160
+"Bytes of what is no preface that are told: most programs that are called by mistake say what they are."
 
 
 class Kind(IntEnum):
@@ -135,7 +137,7 @@ class FrameCutter:
     def _preface(self, data: bytes) -> int:
         """Where the first frame begins; -1 while the preface is not whole."""
         if not data.startswith(PREFACE[: len(data)]):
-            raise ProtocolError("the preface is not that of tieline/1")
+            raise ProtocolError(f"this is not tieline/1; it begins with {data[:_SHOWN]!r}")
         if len(data) < len(PREFACE):
             self._keep(data, 0, 1)
             return -1
