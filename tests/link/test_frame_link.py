@@ -270,7 +270,7 @@ def test_another_preface_is_a_mistake_too(clock):
         memory.pair(link, far)
         far.stream.write(b"GET / HTTP/1.1\r\n")
         await clock.settle()
-        assert "preface" in far.goodbye.reason
+        assert "begins with b" in far.goodbye.reason
         assert isinstance(link.ended_with, ProtocolError)
 
     clock.run(story())
