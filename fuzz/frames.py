@@ -25,5 +25,5 @@ def read(dice: Random, reads: list[bytes]) -> tuple[list[Frame], str]:
                 cutter.feed(b"")
             assert cutter.kept <= LIMIT + 9 + len(PREFACE)
     except (LimitExceeded, ProtocolError) as error:
-        return frames, str(error)
+        return frames, str(error).partition("it begins with")[0]  # of which it shows what has come
     return frames, ""
