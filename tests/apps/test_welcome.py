@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tieline.apps.cli import welcome
-from tieline.apps.cli.welcome import Running, local_port, plain, reachable, show
+from tieline.apps.cli.welcome import Running, local_port, plain, program, reachable, show
 
 PIN = "ab" * 32
 TICKET = f"tieline://192.168.7.2:7788/ada?pin={PIN}#{'s' * 200}"
@@ -45,6 +45,24 @@ def test_a_newcomer_reads_what_to_type() -> None:
     assert "openssl s_client -quiet -connect 192.168.7.2:7788" in text
     assert "https://192.168.7.2:7788/" in text
     assert PIN in text
+
+
+def test_where_the_shell_would_not_find_the_program_its_path_is_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    script = folder / "tieline"
+    script.touch(mode=0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program(folder, tmp_path) == ".venv/bin/tieline"
+    assert program(folder, Path("/srv")) == str(script)
+    assert program(tmp_path, tmp_path) == "tieline"
+    monkeypatch.setenv("PATH", str(folder))
+    assert program(folder, tmp_path) == "tieline"
+    text = "\n".join(plain(running("127.0.0.1:7788", program=".venv/bin/tieline")))
+    assert ".venv/bin/tieline chat" in text
+    assert ".venv/bin/tieline invite NAME" in text
 
 
 def test_the_ticket_is_not_shown_again() -> None:

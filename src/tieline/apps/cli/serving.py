@@ -3,6 +3,8 @@
 import asyncio
 import getpass
 import logging
+import sys
+from pathlib import Path
 
 from tieline.config import Config
 from tieline.errors import InvalidArgument
@@ -15,7 +17,7 @@ from .loops import loop_factory
 from .output import note
 from .stopping import stop_signals
 from .target import local_socket
-from .welcome import Running, reachable, show
+from .welcome import Running, program, reachable, show
 
 log = logging.getLogger("tieline.serve")
 
@@ -61,6 +63,7 @@ async def _running(server: Server, config: Config, addresses: list[str]) -> Runn
         owner=owner,
         ticket=ticket,
         found=config.socket.absolute() == local_socket(),
+        program=program(Path(sys.executable).parent, Path.cwd()),
     )
 
 

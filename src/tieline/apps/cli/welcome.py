@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 from tieline.apps.networks import own_interfaces
 from tieline.transports.address import Address, parse
@@ -28,6 +29,8 @@ class Running:
     "The owner's, at the first start only."
     found: bool = True
     "Commands of this user find the server's socket without being told."
+    program: str = "tieline"
+    "What to type for it here: its path, where the shell would not find it by its name."
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,14 @@ class Line:
     label: str
     text: str
     remark: str = ""
+
+
+def program(folder: Path, here: Path) -> str:
+    """What to type for the `tieline` that is installed in `folder`: `make serve` makes an environment of its own."""
+    script = folder / "tieline"
+    if which("tieline") or not script.exists():
+        return "tieline"
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def reachable(addresses: Sequence[str]) -> list[Address]:
@@ -66,9 +77,9 @@ def local_port(addresses: Sequence[str]) -> int | None:
 def lines(running: Running) -> Iterator[Line]:
     """What to say, in the order of what a newcomer wants next."""
     elsewhere, port = reachable(running.addresses), local_port(running.addresses)
-    prefix = "" if running.found else f"TIELINE_DATA={running.data} "
-    yield Line("talk here", f"{prefix}tieline chat")
-    yield Line("invite somebody", f"{prefix}tieline invite NAME")
+    typed = running.program if running.found else f"TIELINE_DATA={running.data} {running.program}"
+    yield Line("talk here", f"{typed} chat")
+    yield Line("invite somebody", f"{typed} invite NAME")
     if port is not None:
         yield Line("without installing", f"nc localhost {port}", "on this machine")
     if elsewhere:
