@@ -41,4 +41,6 @@ def test_a_mistake_in_a_program_is_found(tmp_path: Path) -> None:
 
 def test_the_program_runs() -> None:
     done = subprocess.run([sys.executable, "-X", "dev", str(SAMPLE)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # That a turn of the loop took long says only that the machine is busy.
+    said = [line for line in done.stderr.splitlines() if not (line.startswith("Executing <") and " took " in line)]
+    assert (done.returncode, said) == (0, [])

@@ -859,7 +859,9 @@ async def test_nothing_is_kept_of_ten_thousand_calls(join, handlers):
         assert not peer._calls.replies
         assert not peer._calls.streams
         assert not peer._calls.deadlines
-        assert len(peer._calls.deadlines._steps) < 200
+    # The server's has none where tasks begin at once, and are over before anybody looks at the clock.
+    assert len(client._calls.deadlines._steps) < 200
+    assert server._calls.deadlines is None or len(server._calls.deadlines._steps) < 200
 
 
 async def test_many_large_calls_with_large_answers_do_not_wait_for_each_other(join, handlers):
