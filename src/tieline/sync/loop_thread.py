@@ -40,8 +40,8 @@ class LoopThread:
         future: Future[T] = Future()
         try:
             return self.wait(self.submit(coroutine, future))
-        except BaseException:
-            future.cancel()  # an interrupt may have come before `submit` returned, and the coroutine runs already
+        except BaseException:  # an interrupt may have come before `submit` returned, and the coroutine runs already
+            future.cancel()
             raise
 
     def wait(self, future: "Future[T]") -> T:
