@@ -8,7 +8,6 @@ the words before a block tell. Python blocks are files of docs/examples.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 PAGES = [
     "README.md",
@@ -40,12 +40,6 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 def matches(expected: str, got: str) -> bool:
     pattern = ".*".join(re.escape(piece) for piece in expected.strip().split("…"))
     return re.fullmatch(pattern, got.strip(), re.DOTALL) is not None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Desk:

@@ -9,6 +9,7 @@ import ssl
 import stat
 
 import pytest
+from tests.ports import free_port
 
 import tieline
 from tieline.errors import AddressError, ConfigError, DialFailed, LoginFailed, PinMismatch
@@ -371,7 +372,5 @@ async def test_a_talk_must_be_a_function_and_an_address_a_stream():
 
 
 async def test_nobody_there_is_a_sentence():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(DialFailed, match="nobody listens there"):
-        await answer_of(f"tcp://127.0.0.1:{port}")
+        await answer_of(f"tcp://127.0.0.1:{free_port()}")

@@ -5,11 +5,12 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.ports import free_port
 
 from tieline import profiles
 from tieline.profiles import Profile
@@ -29,11 +30,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tieline", *arguments]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def resident(pid: int) -> int:

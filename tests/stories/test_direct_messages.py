@@ -4,9 +4,10 @@ import asyncio
 import re
 
 import pytest
+from tests.ports import free_port
 
 from .conftest import Machines
-from .machines import Machine, ServerProcess, free_port
+from .machines import Machine, ServerProcess
 from .test_lines_door import Terminal
 
 pytestmark = pytest.mark.requires("nc")

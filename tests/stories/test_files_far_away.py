@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
-from .machines import LONG, environment, free_port
+from .machines import LONG, environment
 
 FILES = 5000 if LONG else 300
 DELAY = 0.010

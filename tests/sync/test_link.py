@@ -5,6 +5,7 @@ import socket
 import threading
 
 import pytest
+from tests.ports import free_port
 
 import tieline
 import tieline.sync
@@ -88,7 +89,5 @@ def test_an_error_in_the_block_closes_the_link_and_nobody_there_is_said(echo_por
         1 / 0  # noqa: B018
     assert not link.is_open
     assert repr(link).startswith("<tieline.sync <Link closed tcp")
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with pytest.raises(DialFailed, match="nobody listens"), tieline.sync.dial(f"tcp://127.0.0.1:{port}"):
+    with pytest.raises(DialFailed, match="nobody listens"), tieline.sync.dial(f"tcp://127.0.0.1:{free_port()}"):
         pass

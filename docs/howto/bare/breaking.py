@@ -5,10 +5,12 @@
 What is said is the same each time: a test compares it with the page that shows it.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import socket
 import struct
@@ -16,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -63,12 +64,15 @@ class Bare:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Not one of those the kernel gives by itself: it must still be free when the server has started."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-@contextmanager
+@contextlib.contextmanager
 def bare(name: str, port: int = 0) -> Iterator[Bare]:
     server = Bare(name, port)
     try:
