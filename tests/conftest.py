@@ -1,5 +1,6 @@
 """What all tests share: programs a test needs are asked for, and in continuous integration must be there."""
 
+import gc
 import os
 import shutil
 import signal
@@ -15,6 +16,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("tieline", deadline=None)
 hypothesis.settings.load_profile("tieline")
+
+
+def pytest_collection_finish() -> None:
+    """All that the suite is made of stays: a test that looks for what it left behind need not look through that."""
+    gc.collect()
+    gc.freeze()
 
 
 def missing(*programs: str) -> str | None:
