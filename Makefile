@@ -18,7 +18,7 @@ serve: $(VENV)/ready ## start a server and say how to reach it (ARGS="--guests" 
 
 test: $(VENV)/ready-dev ## run the whole suite, several tests at once (ARGS="tests/wire -x" narrows it)
 	@$(RUN) -m compileall -q src # or, where Python may write none of it, each program that a test starts does so anew
-	$(RUN) -m pytest -n 3 $(ARGS)
+	$(RUN) -m pytest -n 3 --dist worksteal $(ARGS)
 
 long: $(VENV)/ready-dev ## the whole-system stories at full length: 50 kills, 100,000 posts, 100,000 random openings
 	TIELINE_LONG=1 $(RUN) -m pytest --timeout 900 tests/stories $(ARGS)
