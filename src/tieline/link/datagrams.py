@@ -23,7 +23,8 @@ from tieline.link.guard import Guard
 from tieline.link.intake import Counts, Intake
 from tieline.transports.address import Address
 from tieline.transports.datagram import DatagramSocket
-from tieline.transports.datagram_sockets import Place, numeric, place_of, shown
+from tieline.transports.datagram_sockets import numeric, place_of
+from tieline.transports.endpoint import Place, shown
 from tieline.wire.sealed import OVERHEAD
 
 _CARRIED = 65_507  # bytes in a datagram over IPv4

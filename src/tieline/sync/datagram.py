@@ -22,7 +22,7 @@ from tieline.link.datagrams import Datagrams
 from tieline.link.intake import Counts
 from tieline.sync import loop_thread
 from tieline.sync.loop_thread import LoopThread
-from tieline.transports.datagram_sockets import Place
+from tieline.transports.endpoint import Place
 from tieline.wire.keyring import Keyring
 from tieline.wire.sealed import Key
 
