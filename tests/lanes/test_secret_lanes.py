@@ -22,7 +22,8 @@ from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.address import Address
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import ALPN, HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, Put, message_frame
+from tieline.wire.lane import ALPN, HEADER, PREFACE, Kind
+from tieline.wire.lane_messages import AllKept, End, Kept, Open, Opened, Put, message_frame
 
 PAIR = make_certificate(["localhost"])
 HASTY = msgspec.structs.replace(DEFAULT, lane_idle=0.2, lane_progress=0.2)

@@ -18,7 +18,7 @@ from tieline.store.files.names import Parts
 from tieline.store.files.publish import Publisher
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Tree
-from tieline.wire.lane import Seen
+from tieline.wire.lane_messages import Seen
 
 
 class LocalRoot:

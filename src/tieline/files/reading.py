@@ -13,11 +13,9 @@ from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
 from tieline.store.files.contents import hash_zeros
-from tieline.wire.lane import (
-    BATCH,
-    BLOCK,
+from tieline.wire.lane import BATCH, BLOCK, HOLE, Kind, mark_frame
+from tieline.wire.lane_messages import (
     DAMAGED,
-    HOLE,
     Again,
     Alive,
     AllKept,
@@ -30,13 +28,11 @@ from tieline.wire.lane import (
     From,
     Get,
     Kept,
-    Kind,
     Left,
     Link,
     Ready,
     SeenAll,
     Verified,
-    mark_frame,
 )
 
 _AHEAD = 2

@@ -10,21 +10,8 @@ from blake3 import blake3
 
 from tieline.errors import ProtocolError
 from tieline.store.files.names import Parts
-from tieline.wire.lane import (
-    BLOCK,
-    TEXT,
-    Again,
-    Broken,
-    Done,
-    File,
-    From,
-    Kept,
-    Kind,
-    No,
-    Ready,
-    Verified,
-    mark_frame,
-)
+from tieline.wire.lane import BLOCK, Kind, mark_frame
+from tieline.wire.lane_messages import TEXT, Again, Broken, Done, File, From, Kept, No, Ready, Verified
 
 if TYPE_CHECKING:
     from tieline.lanes.sending import Sender

@@ -21,19 +21,8 @@ from tieline.lanes.carriers import Carrier, Plain, Sealed
 from tieline.lanes.tls import Tls
 from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
-from tieline.wire.lane import (
-    HEADER,
-    MARK,
-    MESSAGE,
-    Alive,
-    AnyMessage,
-    Closing,
-    Kind,
-    Message,
-    message_frame,
-    read_header,
-    read_message,
-)
+from tieline.wire.lane import HEADER, MARK, MESSAGE, Kind, read_header
+from tieline.wire.lane_messages import Alive, AnyMessage, Closing, Message, message_frame, read_message
 from tieline.wire.lane_seal import KEY, check_key
 
 _INBOX = 16 * KiB

@@ -19,8 +19,8 @@ from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Published, Publisher
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.trouble import told
-from tieline.wire.lane import (
-    BATCH,
+from tieline.wire.lane import BATCH, Kind
+from tieline.wire.lane_messages import (
     DAMAGED,
     GROUP,
     SEEN,
@@ -33,7 +33,6 @@ from tieline.wire.lane import (
     File,
     Folder,
     Kept,
-    Kind,
     Left,
     Link,
     Note,

@@ -9,7 +9,7 @@ from tieline.lanes.walking import Allowed, SomeFiles, walk
 from tieline.store.files.facts import changed_at
 from tieline.store.files.names import Parts
 from tieline.store.files.tree import Tree
-from tieline.wire.lane import Seen
+from tieline.wire.lane_messages import Seen
 
 
 def seen_below(tree: Tree, root: int, target: Parts, allowed: Allowed = lambda path: True) -> Iterator[Seen]:
