@@ -177,7 +177,7 @@ class _Blocks:
         self._sender.watcher.moved(agreed)
         self._from(agreed)
 
-    def _heed(self, waiting: bool) -> bool:
+    def _heed(self, *, waiting: bool) -> bool:
         """Heed what has come; with `waiting`, at least one answer. True when we are to go back."""
         back = False
         while waiting or self._lane.readable():

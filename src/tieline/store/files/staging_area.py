@@ -101,7 +101,7 @@ class StagingArea:
             self._take_over(name, path)
             descriptor = self._folder.open(name, new=not source)
             _lock(descriptor, path)
-            return self._begun(Staging(self, name, descriptor, path, by, bool(source), stop))
+            return self._begun(Staging(self, name, descriptor, path, by, resumable=bool(source), stop=stop))
 
     def kept(self, path: Parts, by: str) -> Kept | None:
         """What was kept of this owner's file for this path."""
@@ -118,7 +118,7 @@ class StagingArea:
             self._folder.rename(kept.name, name)
             descriptor = self._folder.open(name)
             with self._let_go:
-                staging = self._begun(Staging(self, name, descriptor, path, by, False, None))
+                staging = self._begun(Staging(self, name, descriptor, path, by))
             try:
                 staging.take_up(offset)
             except BaseException:  # whatever it was: nobody else has it yet
