@@ -124,6 +124,7 @@ class BlockingDatagrams:
 
     @property
     def is_open(self) -> bool:
+        """False once its block was left, or all its sockets are gone."""
         return self._endpoint.is_open
 
     def __repr__(self) -> str:
