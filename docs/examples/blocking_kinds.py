@@ -10,7 +10,7 @@ import tieline.sync
 
 
 def countdown(client: tieline.sync.Client) -> list[int]:
-    items: tieline.sync.Items
+    items: tieline.sync.Items[int]
     with client.stream("countdown", start=3) as items:  # leaving early tells the sender to stop
         return list(items)
 
