@@ -119,6 +119,25 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return sum(_ps_seconds(pid) for pid in pids)
 
 
+def family_cpu(pid: int) -> float:
+    """CPU seconds of a process and all below it, those that have ended too."""
+    children: dict[int, list[int]] = {}
+    used: dict[int, int] = {}
+    for each in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(each))
+        used[int(each)] = sum(map(int, fields[11:15]))
+    total, ahead = 0, [pid]
+    while ahead:
+        one = ahead.pop()
+        total += used.get(one, 0)
+        ahead += children.get(one, [])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def resident_bytes(pids: Sequence[int]) -> int:
     if sys.platform == "linux":
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * resource.getpagesize()

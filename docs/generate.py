@@ -5,6 +5,7 @@ What cannot be guessed is in docstrings; what is here only sorts them. `tests/do
 
 import asyncio
 import inspect
+import os
 import re
 import sys
 import textwrap
@@ -25,8 +26,13 @@ from tieline.wire import moves
 
 ROOT = Path(__file__).parent.parent
 _NOTE = "<!-- Written by `make docs` from the code; change it there. -->\n"
-_GIVEN = {"Client", "Peer", "Subscription", "Items", "Events"}
+_GIVEN = {
+    *("Client", "Peer", "Subscription", "Items", "Events", "Link", "Talks", "Datagrams", "BlockingLink"),
+    *("BlockingDatagrams", "Files", "RemoteFile", "Command", "Codec"),
+}
 "Classes whose objects users are given and never make."
+_SHOWN = ("following", "failures", "codecs", "sealed", "blocking_kinds", "test_clock", "test_transport")
+"Examples that the library page shows, for what no other page shows."
 _INCLUDED = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n.*?```", re.DOTALL)
 _DIAGRAM = re.compile(r"<!-- moves -->\n.*?<!-- /moves -->", re.DOTALL)
 
@@ -55,6 +61,7 @@ def errors_page() -> str:
     for kind in _subclasses(errors.TielineError):
         code = f" (`{kind.code}`)" if issubclass(kind, errors.CallError) and kind is not errors.CallError else ""
         lines += [f"## {kind.__name__}{code}", "", inspect.getdoc(kind) or "", ""]
+        lines += _seen_in(f"tieline.{kind.__name__}")
         facts = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
         if facts and "__init__" in vars(kind):
             lines += [f"Attributes: {', '.join(f'`{fact}`' for fact in facts)}.", ""]
@@ -147,7 +154,10 @@ def library_page() -> str:
         lines += [f"# `{module.__name__}`", "", *_paragraphs(module.__doc__ or "", code=True), ""]
         for name in getattr(module, "__all__", ["connect", "Client", "Items", "Events"]):
             lines += _entry(f"{module.__name__}.{name}", getattr(module, name))
-    return _joined(lines)
+    lines += ["# Examples", ""]
+    for name in _SHOWN:
+        lines += [f"<!-- file: docs/examples/{name}.py -->", "```python", "```", ""]
+    return with_parts(_joined(lines))
 
 
 def with_parts(text: str) -> str:
@@ -193,11 +203,25 @@ async def _handlers() -> list[Any]:
         return sorted(server.handlers, key=lambda handler: handler.name)
 
 
+def _seen_in(name: str) -> Iterator[str]:
+    """The examples that use it by this name, the two shortest; else programs of the gallery."""
+    own = name.removeprefix("tieline.")
+    used = re.compile(rf"\b{re.escape(own if '.' in own else name)}\b")
+    for folder in ("docs/examples", "src/tieline/apps/gallery"):
+        files = [path for path in (ROOT / folder).glob("*.py") if used.search(path.read_text())]
+        if files:
+            shortest = sorted(files, key=lambda path: (path.stat().st_size, path.name))[:2]
+            links = [f"[{path.name}]({os.path.relpath(path, ROOT / 'docs' / 'reference')})" for path in shortest]
+            yield from (f"In use: {', '.join(links)}.", "")
+            return
+
+
 def _entry(name: str, value: Any) -> Iterator[str]:
     """One public class or function, as it is written in its source."""
     made_by_users = not inspect.isclass(value) or value.__name__ not in _GIVEN
     written = signature(value.__init__ if inspect.isclass(value) else value) if made_by_users else ""
     yield from (f"## `{name}{written}`", "", *_paragraphs(inspect.getdoc(value) or "", code=True), "")
+    yield from _seen_in(name)
     if not inspect.isclass(value) or value is tieline.Limits:
         return
     for member, inner in members(value).items():

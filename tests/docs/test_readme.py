@@ -148,7 +148,12 @@ def test_every_page_with_commands_is_run(root: Path) -> None:
 
 def test_every_python_block_is_a_file_that_is_run(root: Path) -> None:
     shown = {path.name for path in (root / "docs" / "examples").glob("*.py")}
-    for page in [root / "README.md", *root.glob("docs/howto/*.md"), root / "docs" / "protocol.md"]:
+    for page in [
+        root / "README.md",
+        *root.glob("docs/howto/*.md"),
+        root / "docs" / "protocol.md",
+        root / "docs/reference/library.md",
+    ]:
         text = page.read_text()
         assert len(re.findall(r"<!-- file: \S+ -->\n```python", text)) == len(blocks(text, "python")), page.name
         shown -= {Path(name).name for name in re.findall(r"<!-- file: (\S+) -->", text)}

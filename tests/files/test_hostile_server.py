@@ -13,21 +13,9 @@ from tieline.files.local import LocalDestination
 from tieline.files.tally import Tally
 from tieline.lanes.connection import Lane
 from tieline.lanes.receiving import Receiver
-from tieline.wire.lane import (
-    HEADER,
-    AllKept,
-    Batch,
-    End,
-    File,
-    Folder,
-    Kind,
-    Link,
-    Message,
-    Small,
-    mark_frame,
-    message_frame,
-)
-from tieline.wire.lane import Done as FileDone
+from tieline.wire.lane import HEADER, Kind, mark_frame
+from tieline.wire.lane_messages import AllKept, Batch, End, File, Folder, Link, Message, Small, message_frame
+from tieline.wire.lane_messages import Done as FileDone
 
 EVIL = b"evil"
 

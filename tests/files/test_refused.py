@@ -8,7 +8,7 @@ import pytest
 from tieline.errors import InvalidArgument, LinkError
 from tieline.files.local import LocalDestination
 from tieline.files.tally import Tally
-from tieline.wire.lane import Failure
+from tieline.wire.lane_messages import Failure
 
 from .conftest import House
 

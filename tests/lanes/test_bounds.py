@@ -14,9 +14,8 @@ from tieline.errors import CallError, LinkClosed, LinkError
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import dial_lane
 from tieline.limits import DEFAULT, Limits, MiB
-from tieline.wire.lane import (
-    BLOCK,
-    HEADER,
+from tieline.wire.lane import BLOCK, HEADER, Kind, hole_frame, mark_frame
+from tieline.wire.lane_messages import (
     ROOTS,
     Batch,
     End,
@@ -24,14 +23,11 @@ from tieline.wire.lane import (
     From,
     Get,
     Kept,
-    Kind,
     Put,
     Ready,
     Seen,
     SeenAll,
     Small,
-    hole_frame,
-    mark_frame,
     message_frame,
 )
 

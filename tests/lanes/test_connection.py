@@ -8,18 +8,8 @@ import pytest
 from tieline.errors import Denied, LinkClosed, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.limits import DEFAULT, MiB
-from tieline.wire.lane import (
-    HEADER,
-    MESSAGE,
-    Alive,
-    AllKept,
-    Closing,
-    End,
-    Kept,
-    Kind,
-    mark_frame,
-    message_frame,
-)
+from tieline.wire.lane import HEADER, MESSAGE, Kind, mark_frame
+from tieline.wire.lane_messages import Alive, AllKept, Closing, End, Kept, message_frame
 
 from .conftest import Pair
 

@@ -13,7 +13,7 @@ import pytest
 from tests.files.conftest import House
 
 from tieline.errors import Denied, LinkClosed, ProtocolError
-from tieline.lanes import connection
+from tieline.lanes import patience
 from tieline.lanes.connection import Lane
 from tieline.lanes.dial import dial_lane, show
 from tieline.lanes.tls import Tls
@@ -22,7 +22,8 @@ from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.address import Address
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import ALPN, HEADER, PREFACE, AllKept, End, Kept, Kind, Open, Opened, Put, message_frame
+from tieline.wire.lane import ALPN, HEADER, PREFACE, Kind
+from tieline.wire.lane_messages import AllKept, End, Kept, Open, Opened, Put, message_frame
 
 PAIR = make_certificate(["localhost"])
 HASTY = msgspec.structs.replace(DEFAULT, lane_idle=0.2, lane_progress=0.2)
@@ -203,7 +204,7 @@ def test_who_sends_a_byte_in_each_record_gets_no_longer_turns(
             super().pass_on()
 
     turns = Counted(1)
-    monkeypatch.setattr(connection, "TURNS", turns)
+    monkeypatch.setattr(patience, "TURNS", turns)
     ends = make().opened()
     ends.run(lambda: [ends.here.send(b"x") for _ in range(1000)])
     with ends.there.working():

@@ -17,7 +17,8 @@ from tieline.lanes.dial import dial_lane
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.address import parse
 from tieline.transports.tls import client_context
-from tieline.wire.lane import ALPN, PREFACE, Get, Put, Seen, SeenAll
+from tieline.wire.lane import ALPN, PREFACE
+from tieline.wire.lane_messages import Get, Put, Seen, SeenAll
 
 HASTY = msgspec.structs.replace(DEFAULT, opening=0.5, lanes=4, lanes_per_account=2, lane_token=5.0, lane_idle=0.5)
 

@@ -138,6 +138,10 @@ def staged(folder: Path) -> int:
         return 0
 
 
+def test_the_steps_at_which_it_dies_are_still_those_of_the_code() -> None:
+    assert all(callable(getattr(owner, name)) for owner, name, _ in STEPS.values())
+
+
 @pytest.mark.parametrize("step", STEPS if LONG else FEW_STEPS)
 async def test_at_no_step_of_storing_is_anything_there_in_part_or_lost(
     servers: Servers, tmp_path: Path, step: str
@@ -151,7 +155,9 @@ async def test_at_no_step_of_storing_is_anything_there_in_part_or_lost(
         (source / f"{number:04}").write_bytes(os.urandom(3000))
     contents = {path.name: path.read_bytes() for path in source.iterdir()}
     most = SMALL if step in ("small files are staged", "it has its name") else 1
-    for _ in range(2 if LONG and most == 1 else 1):
+    # Who died at the last step had given every file its name: nothing is left for a second death.
+    again = LONG and most == 1 and step != "the catalogue is told"
+    for _ in range(2 if again else 1):
         count = random.Random(step).randrange(most)
         await server.start(prefix=[str(Path(__file__).with_name("dying_server.py")), step, str(count)])
         acknowledged: set[str] = set()

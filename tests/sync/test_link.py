@@ -91,3 +91,13 @@ def test_an_error_in_the_block_closes_the_link_and_nobody_there_is_said(echo_por
     assert repr(link).startswith("<tieline.sync <Link closed tcp")
     with pytest.raises(DialFailed, match="nobody listens"), tieline.sync.dial(f"tcp://127.0.0.1:{free_port()}"):
         pass
+
+
+def test_what_a_link_can_do_a_blocking_one_can_do(echo_port):
+    with tieline.sync.dial(f"tcp://127.0.0.1:{echo_port}") as link:
+        link.set_no_delay(False)
+        link.send(b"kept together")
+        assert link.receive_exactly(13, timeout=10) == b"kept together"
+        link.close("enough said")
+        assert not link.is_open
+        assert link.end == "enough said"

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tieline.transports.endpoint import Endpoint, endpoint_of, host_of, is_loopback
+from tieline.transports.endpoint import Endpoint, Place, endpoint_of, host_of, is_loopback, shown
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,21 @@ def test_an_ipv4_caller_of_a_dual_stack_socket_is_known_by_its_ipv4_address(plac
 )
 def test_only_addresses_of_this_machine_are_loopback(host: str, yes: bool) -> None:
     assert is_loopback(host) is yes
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (("127.0.0.1", 5), "127.0.0.1:5"),
+        (("::ffff:127.0.0.1", 5, 0, 0), "127.0.0.1:5"),
+        (("::ffff:c000:207", 5, 0, 0), "192.0.2.7:5"),
+        (("::1", 5, 0, 0), "[::1]:5"),
+        (("fe80::1%eth0", 5, 0, 2), "[fe80::1%eth0]:5"),
+        (None, ""),
+    ],
+)
+def test_a_place_is_shown_as_people_write_it(place: Place | None, text: str) -> None:
+    assert shown(place) == text
 
 
 async def test_an_ipv4_caller_of_a_dual_stack_socket_is_shown_by_its_ipv4_address() -> None:

@@ -1,59 +1,35 @@
-"""Messages of a lane: none holds lists that decode to far more than the bytes that were read."""
+"""Frames of a lane: what is too long, or no frame at all, is refused by its header alone."""
 
-import msgspec
 import pytest
 
 from tieline.errors import ProtocolError
-from tieline.wire.lane import (
-    BATCH_FILES,
-    GROUP,
-    PARTS,
-    ROOTS,
-    SEEN,
-    Batch,
-    Failure,
-    File,
-    Folder,
-    Get,
-    Kept,
-    Left,
-    Link,
-    Message,
-    Note,
-    Put,
-    Seen,
-    Small,
-    read_message,
-)
+from tieline.wire.lane import BLOCK, HEADER, HOLE, MARK, MESSAGE, Kind, hole_frame, mark_frame, read_header
 
-DEEP = ["x"] * PARTS
-LONGEST: list[Message] = [
-    Put(["/"] * ROOTS),
-    Get(["/"] * ROOTS),
-    Seen(0, DEEP, [("x", 1, 1)] * SEEN),
-    Folder(0, DEEP, 0o755),
-    Link(0, DEEP, "x"),
-    Batch(0, DEEP, [Small("x", 0, 0, 0, b"")] * BATCH_FILES),
-    File(0, DEEP, 1, 0o644, 1),
-    Left(0, DEEP, "refused", "no"),
-    Kept(1, [Failure(0, "denied", "no")] * GROUP, [Note(0, "so")] * GROUP),
-]
-LISTS = [
-    (message, field.name)
-    for message in LONGEST
-    for field in msgspec.structs.fields(message)
-    if isinstance(getattr(message, field.name), list)
-]
+LONGEST = [(Kind.MESSAGE, MESSAGE), (Kind.DATA, BLOCK), (Kind.HOLE, HOLE.size), (Kind.MARK, MARK.size)]
 
 
-@pytest.mark.parametrize("message", LONGEST, ids=lambda message: type(message).__name__)
-def test_what_is_as_long_as_it_may_be_is_read(message: Message) -> None:
-    assert read_message(msgspec.msgpack.encode(message)) == message
+@pytest.mark.parametrize(("kind", "size"), LONGEST, ids=lambda value: getattr(value, "name", None))
+def test_a_frame_as_long_as_it_may_be_is_taken_and_one_byte_more_is_not(kind: Kind, size: int) -> None:
+    assert read_header(HEADER.pack(size, kind)) == (kind, size)
+    with pytest.raises(ProtocolError, match=f"{kind.name} frame of {size + 1:,} bytes; {size:,} are allowed"):
+        read_header(HEADER.pack(size + 1, kind))
 
 
-@pytest.mark.parametrize(("message", "name"), LISTS, ids=[f"{type(each).__name__} {name}" for each, name in LISTS])
-def test_one_more_is_no_message(message: Message, name: str) -> None:
-    items = getattr(message, name)
-    longer = msgspec.structs.replace(message, **{name: [*items, items[0]]})
+@pytest.mark.parametrize("kind", [Kind.HOLE, Kind.MARK])
+def test_what_has_one_length_has_no_shorter_one(kind: Kind) -> None:
     with pytest.raises(ProtocolError):
-        read_message(msgspec.msgpack.encode(longer))
+        read_header(HEADER.pack(1, kind))
+
+
+@pytest.mark.parametrize("number", [0, 5, 255])
+def test_a_kind_that_is_none_is_named(number: int) -> None:
+    with pytest.raises(ProtocolError, match=f"no frames of kind {number}"):
+        read_header(HEADER.pack(0, number))
+
+
+def test_what_is_said_of_a_file_is_read_as_it_was_said() -> None:
+    mark, hole = mark_frame(7, b"d" * 32), hole_frame(1 << 40)
+    assert read_header(mark[: HEADER.size]) == (Kind.MARK, MARK.size)
+    assert MARK.unpack(mark[HEADER.size :]) == (7, b"d" * 32)
+    assert read_header(hole[: HEADER.size]) == (Kind.HOLE, HOLE.size)
+    assert HOLE.unpack(hole[HEADER.size :]) == (1 << 40,)

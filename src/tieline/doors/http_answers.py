@@ -70,7 +70,7 @@ def answering(request: web.Request) -> Iterator[None]:
 
 
 @contextmanager
-def on_condition(new: bool = False) -> Iterator[None]:
+def on_condition(*, new: bool = False) -> Iterator[None]:
     """What stands in the way is a failed condition when the caller set one (RFC 9110, 13.1.1 and 13.1.2)."""
     try:
         yield

@@ -195,14 +195,14 @@ class HttpFiles(Generic[R, U]):
                 raise web.HTTPUnsupportedMediaType(text="Send the file as it is, without Content-Encoding.\n")
             await self._seen(request, caller, path)
             keep = request.headers.get("If-None-Match", "").strip() == "*"
-            with on_condition(keep):
-                stored = await self._take(request, caller, path, keep)
+            with on_condition(new=keep):
+                stored = await self._take(request, caller, path, keep=keep)
             headers = {"ETag": _tag_of(stored.digest)}
             if stored.note:
                 return web.Response(status=200, headers=headers, text=f"{safe_text(stored.note)}\n")
             return web.Response(status=204 if stored.replaced else 201, headers=headers)
 
-    async def _take(self, request: web.Request, caller: Caller, path: str, keep: bool) -> Stored:
+    async def _take(self, request: web.Request, caller: Caller, path: str, *, keep: bool) -> Stored:
         start, size = rest_of(request.headers.getall("Content-Range", ()), request.content_length)
         try:
             upload = await self._uploads.begin(

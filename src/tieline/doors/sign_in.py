@@ -98,11 +98,13 @@ class SignIn:
     async def _ask_password(self, name: str) -> str | None:
         hint = "" if self._visitor.telnet.spoken else ", seen as you type it"
         none = "; none for a guest" if self._guests else ""
-        password = await self._ask(f"password of {name}{f' ({(hint + none)[2:]})' if hint or none else ''}: ", True)
+        password = await self._ask(
+            f"password of {name}{f' ({(hint + none)[2:]})' if hint or none else ''}: ", secret=True
+        )
         self._visitor.secret_typed()
         return password
 
-    async def _ask(self, question: str, secret: bool = False) -> str | None:
+    async def _ask(self, question: str, *, secret: bool = False) -> str | None:
         """A line that is an answer; empty ones are, for a password or where guests need no name."""
         visitor = self._visitor
         while True:

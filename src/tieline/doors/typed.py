@@ -62,17 +62,17 @@ class LineReader:
         line = bytes(self._held[: len(self._held) if end < 0 else end]).removesuffix(b"\r")
         del self._held[: len(self._held) if end < 0 else end + 1]
         self._searched = 0
-        return _typed(line, len(line) > self.limit)
+        return _typed(line, too_long=len(line) > self.limit)
 
     def rest(self) -> Typed | None:
         """At the end of input: the line that was not finished, if there is one."""
         line = bytes(self._held).removesuffix(b"\r")
         self._held.clear()
         self._searched = 0
-        return _typed(line, len(line) > self.limit) if line else None
+        return _typed(line, too_long=len(line) > self.limit) if line else None
 
 
-def _typed(line: bytes, too_long: bool) -> Typed:
+def _typed(line: bytes, *, too_long: bool) -> Typed:
     if too_long:
         return Typed(_plain(line[:_HEAD].decode(errors="ignore")), too_long=True)
     try:

@@ -27,7 +27,7 @@ from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
 from tieline.store.files.trouble import on_this_machine
-from tieline.wire.lane import Get, Put
+from tieline.wire.lane_messages import Get, Put
 
 if TYPE_CHECKING:
     from tieline.client import Client

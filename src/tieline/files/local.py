@@ -18,7 +18,7 @@ from tieline.store.files.names import Parts
 from tieline.store.files.publish import Publisher
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Tree
-from tieline.wire.lane import Seen
+from tieline.wire.lane_messages import Seen
 
 
 class LocalRoot:
@@ -112,17 +112,22 @@ def counted(paths: Iterable[Path]) -> tuple[int, int]:
 
 
 def _files_below(path: Path) -> Iterator[int]:
+    """Their sizes; what cannot be looked at is left out, and said when it is sent."""
     try:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from _files_of(path)
+        else:
             yield path.stat().st_size
-            return
-        ahead = [os.fspath(path)]
-        while ahead:
-            with os.scandir(ahead.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        ahead.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        yield entry.stat(follow_symlinks=False).st_size
     except OSError:
         return
+
+
+def _files_of(folder: Path) -> Iterator[int]:
+    ahead = [os.fspath(folder)]
+    while ahead:
+        with os.scandir(ahead.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    ahead.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    yield entry.stat(follow_symlinks=False).st_size

@@ -13,14 +13,13 @@ from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
 from tieline.store.files.contents import hash_zeros
-from tieline.wire.lane import (
-    BATCH,
-    BLOCK,
+from tieline.wire.lane import BATCH, BLOCK, HOLE, Kind, mark_frame
+from tieline.wire.lane_messages import (
     DAMAGED,
-    HOLE,
     Again,
     Alive,
     AllKept,
+    AnyMessage,
     Batch,
     Broken,
     Done,
@@ -30,13 +29,11 @@ from tieline.wire.lane import (
     From,
     Get,
     Kept,
-    Kind,
     Left,
     Link,
     Ready,
     SeenAll,
     Verified,
-    mark_frame,
 )
 
 _AHEAD = 2
@@ -142,56 +139,57 @@ class RemoteFile:
 
     def _file(self, lane: Lane, file: File) -> None:
         self.size = file.size
-        asked, deaf = bool(file.source), bool(file.source)
+        asked = bool(file.source)
         if asked:
             for offset, digest in self._marks:
                 lane.send(mark_frame(offset, digest))
             lane.say(Ready())
-        hasher, block = self._hasher.copy(), bytearray()
+        block = _Block(self._hasher, asked=asked)
         while True:
             kind, size = lane.header()
-            if kind is Kind.DATA:
-                _within_block(len(block) + size)
-                piece = lane.exactly(size) if size <= BATCH else _long(lane, size)
-                if not deaf:
-                    hasher.update(piece)
-                    block += piece
-            elif kind is Kind.HOLE:
-                (size,) = HOLE.unpack(lane.exactly(HOLE.size))
-                _within_block(len(block) + size)
-                if not deaf:
-                    hash_zeros(hasher, size)
-                    block += bytes(size)
-            elif kind is Kind.MARK:
-                offset, digest = lane.mark()
-                if deaf:
-                    continue
-                if digest == hasher.digest():
-                    self._verified(lane, offset, digest, bytes(block), hasher)
-                    block.clear()
-                    if asked:
-                        lane.say(Verified(offset))
-                elif asked:
-                    deaf = True
-                    lane.say(Again(self._given))
-                else:
-                    raise LinkClosed("a file was damaged on the way")
-            else:
-                match lane.payload(size):
-                    case Alive():
-                        pass
-                    case From(offset) if offset == self._given:
-                        deaf = False
-                        hasher = self._hasher.copy()
-                        block.clear()
-                    case From():
-                        raise Conflict(f"{self.path} was changed on the server while it was read")
-                    case Done():
+            match kind:
+                case Kind.DATA:
+                    block.data(lane, size)
+                case Kind.HOLE:
+                    block.hole(lane)
+                case Kind.MARK:
+                    self._mark(lane, block)
+                case Kind.MESSAGE:
+                    if self._is_done(lane.payload(size), block):
                         return
-                    case Broken(code, message):
-                        raise call_error(code or DAMAGED, message)
-                    case other:
-                        raise ProtocolError(f"{type(other).__name__} within a file")
+
+    def _mark(self, lane: Lane, block: "_Block") -> None:
+        """What came since the last one is handed out, or asked for again."""
+        offset, digest = lane.mark()
+        if block.deaf:
+            return
+        if digest == block.hasher.digest():
+            self._verified(lane, offset, digest, bytes(block.content), block.hasher)
+            block.content.clear()
+            if block.asked:
+                lane.say(Verified(offset))
+        elif block.asked:
+            block.deaf = True
+            lane.say(Again(self._given))
+        else:
+            raise LinkClosed("a file was damaged on the way")
+
+    def _is_done(self, message: AnyMessage, block: "_Block") -> bool:
+        """What the server says between the bytes. True when they were the last."""
+        match message:
+            case Alive():
+                return False
+            case From(offset) if offset == self._given:
+                block.begin(self._hasher)
+                return False
+            case From():
+                raise Conflict(f"{self.path} was changed on the server while it was read; read it again")
+            case Done():
+                return True
+            case Broken(code, reason):
+                raise call_error(code or DAMAGED, reason)
+            case other:
+                raise ProtocolError(f"{type(other).__name__} within a file")
 
     def _verified(self, lane: Lane, offset: int, digest: bytes, block: bytes, hasher: blake3) -> None:
         begin = offset - len(block)
@@ -213,9 +211,40 @@ class RemoteFile:
         self._loop.call_soon_threadsafe(self._blocks.put_nowait, data)
 
 
-def _within_block(size: int) -> None:
-    if size > BLOCK:
-        raise ProtocolError(f"{size:,} bytes of a file without a mark")
+class _Block:
+    """What came of a longer file since the last mark that was right, and the hash of all up to there.
+
+    `asked`: the server asked where to begin, so it can be asked to begin again. While `deaf`, what comes is of no use:
+    it was on its way before the server heard where to begin.
+    """
+
+    def __init__(self, hasher: blake3, *, asked: bool) -> None:
+        self.asked = asked
+        self.begin(hasher)
+        self.deaf = asked
+
+    def begin(self, hasher: blake3) -> None:
+        """Behind the last mark that was right, where the hash was this."""
+        self.deaf = False
+        self.hasher, self.content = hasher.copy(), bytearray()
+
+    def data(self, lane: Lane, size: int) -> None:
+        self._check(size)
+        piece = lane.exactly(size) if size <= BATCH else _long(lane, size)
+        if not self.deaf:
+            self.hasher.update(piece)
+            self.content += piece
+
+    def hole(self, lane: Lane) -> None:
+        (size,) = HOLE.unpack(lane.exactly(HOLE.size))
+        self._check(size)
+        if not self.deaf:
+            hash_zeros(self.hasher, size)
+            self.content += bytes(size)
+
+    def _check(self, more: int) -> None:
+        if len(self.content) + more > BLOCK:
+            raise ProtocolError(f"{len(self.content) + more:,} bytes of a file without a mark")
 
 
 def _long(lane: Lane, size: int) -> bytes:

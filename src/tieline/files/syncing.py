@@ -105,12 +105,15 @@ def _here(folder: Path) -> Things | None:
                 case ALink(path, target):
                     things[path] = Thing("link", target=target)
                 case SomeFiles(fd, inner, names):
-                    for name in names:
-                        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                        things[*inner, name] = Thing("file", status.st_size, changed_at(status) // _MS)
+                    things |= {(*inner, name): _file(fd, name) for name in names}
     finally:
         os.close(descriptor)
     return things
+
+
+def _file(folder: int, name: str) -> Thing:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return Thing("file", status.st_size, changed_at(status) // _MS)
 
 
 async def _there(files: "Files", remote: str) -> Things | None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tieline.errors import ProtocolError
-from tieline.wire.lane import BLOCK, DAMAGED, Failure, Note
+from tieline.wire.lane import BLOCK
+from tieline.wire.lane_messages import DAMAGED, Failure, Note
 
 Parts = tuple[str, ...]
 _PAUSE = 0.1

@@ -10,21 +10,8 @@ from blake3 import blake3
 
 from tieline.errors import ProtocolError
 from tieline.store.files.names import Parts
-from tieline.wire.lane import (
-    BLOCK,
-    TEXT,
-    Again,
-    Broken,
-    Done,
-    File,
-    From,
-    Kept,
-    Kind,
-    No,
-    Ready,
-    Verified,
-    mark_frame,
-)
+from tieline.wire.lane import BLOCK, Kind, mark_frame
+from tieline.wire.lane_messages import TEXT, Again, Broken, Done, File, From, Kept, No, Ready, Verified
 
 if TYPE_CHECKING:
     from tieline.lanes.sending import Sender
@@ -190,7 +177,7 @@ class _Blocks:
         self._sender.watcher.moved(agreed)
         self._from(agreed)
 
-    def _heed(self, waiting: bool) -> bool:
+    def _heed(self, *, waiting: bool) -> bool:
         """Heed what has come; with `waiting`, at least one answer. True when we are to go back."""
         back = False
         while waiting or self._lane.readable():

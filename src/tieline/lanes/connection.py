@@ -5,41 +5,23 @@ them at once. A bulk side that cannot send takes in meanwhile what comes, so two
 other.
 """
 
-import errno
 import os
 import secrets
-import select
 import socket
-import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from contextlib import AbstractContextManager
 
 from tieline.errors import LinkClosed, ProtocolError, TielineError, call_error
 from tieline.lanes.carriers import Carrier, Plain, Sealed
+from tieline.lanes.patience import SLICE, Patience
 from tieline.lanes.tls import Tls
-from tieline.lanes.turns import TURNS, Turns
 from tieline.limits import DEFAULT, KiB, Limits, MiB
-from tieline.wire.lane import (
-    HEADER,
-    MARK,
-    MESSAGE,
-    Alive,
-    AnyMessage,
-    Closing,
-    Kind,
-    Message,
-    message_frame,
-    read_header,
-    read_message,
-)
+from tieline.wire.lane import HEADER, MARK, MESSAGE, Kind, read_header
+from tieline.wire.lane_messages import Alive, AnyMessage, Closing, Message, message_frame, read_message
 from tieline.wire.lane_seal import KEY, check_key
 
 _INBOX = 16 * KiB
 "Bytes of answers read at once while sending."
-_SLICE = 0.5
-"Seconds a wait lasts at most before it looks at its deadline."
 _PILE = 1 * MiB
 "Bytes of answers taken in while sending. A keeping side has far fewer to say."
 
@@ -61,47 +43,26 @@ class Lane:
         self._buffer = memoryview(bytearray(_INBOX))
         self._inbox = bytearray()
         "What has come and was not asked for yet."
-        self._stopped: TielineError | None = None
-        self._turns: Turns | None = None
-        self._poll = _poll(self.sock, select.POLLIN)
-        self._poll_both = _poll(self.sock, select.POLLIN | select.POLLOUT)
-        self._poll_out = _poll(self.sock, select.POLLOUT)
+        self._patience = Patience(self.sock)
 
     # -- from any thread -----------------------------------------------------------------------------------------
 
     def stop(self, error: TielineError) -> None:
         """End it now: whatever waits in the lane's thread raises `error`. Fine to call twice, and after its end."""
-        if self._stopped is None:
-            self._stopped = error
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        self._patience.stop(error)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self) -> AbstractContextManager[None]:
         """In turns with other lanes: around everything that a lane's thread does."""
-        self._turns = TURNS
-        self._turns.take()
-        try:
-            yield
-        finally:
-            turns, self._turns = self._turns, None
-            turns.give()
+        return self._patience.working()
 
-    @contextmanager
-    def resting(self) -> Iterator[None]:
+    def resting(self) -> AbstractContextManager[None]:
         """Around waiting for anything but the processor."""
-        if self._turns is None:
-            yield
-            return
-        with self._turns.resting():
-            yield
+        return self._patience.resting()
 
     @property
     def stopped(self) -> bool:
         """Whether it was ended from outside."""
-        return self._stopped is not None
+        return self._patience.stopped is not None
 
     # -- at its opening ------------------------------------------------------------------------------------------
 
@@ -127,8 +88,7 @@ class Lane:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of it, taking in meanwhile what comes when it has to wait."""
-        if self._turns is not None:
-            self._turns.pass_on()
+        self._patience.pass_on()
         view, deadline = memoryview(data), 0.0  # one for all of it: who reads a byte now and then holds nobody up
         while True:
             try:
@@ -141,7 +101,7 @@ class Lane:
             except BlockingIOError:
                 deadline = self._wait_to_send(deadline)
             except OSError as error:
-                self._lost(error)
+                self._patience.lost(error)
 
     def send_file(self, descriptor: int, offset: int, size: int) -> None:
         """Bytes of a file, from the kernel straight to a plain socket. A file that has become shorter is LinkClosed."""
@@ -154,7 +114,7 @@ class Lane:
                 deadline = self._wait_to_send(deadline)
                 continue
             except OSError as error:
-                self._lost(error)
+                self._patience.lost(error)
             if not sent:
                 raise LinkClosed("the file became shorter while it was sent")
             self.bytes_out += sent
@@ -165,16 +125,14 @@ class Lane:
 
     def readable(self) -> bool:
         """Whether something has come. Never waits."""
-        if not self._inbox and (self._carrier.pending() or self._poll.poll(0)):
+        if not self._inbox and (self._carrier.pending() or self._patience.has_input()):
             self._take_in()  # what TLS says among its own is nothing for us
         return bool(self._inbox)
 
     def header(self, idle: float | None = None) -> tuple[Kind, int]:
         """The next frame's kind and the length of its payload, which is read next."""
-        if self._stopped is not None:  # what came before counts no more
-            raise self._stopped
-        if self._turns is not None:
-            self._turns.pass_on()
+        self._patience.check()  # what came before counts no more
+        self._patience.pass_on()
         allowed = self._idle if idle is None else idle
         while len(self._inbox) < HEADER.size:
             # No more than the header: what follows is then read to where it belongs, and not copied twice.
@@ -189,7 +147,7 @@ class Lane:
         allowed = self._idle if idle is None else idle
         until = time.monotonic() + allowed
         while True:
-            kind, size = self.header(max(_SLICE, until - time.monotonic()))
+            kind, size = self.header(max(SLICE, until - time.monotonic()))
             if kind is not Kind.MESSAGE:
                 raise ProtocolError(f"a {kind.name} frame where a message was due")
             message = self.payload(size)
@@ -229,8 +187,8 @@ class Lane:
         deadline = time.monotonic() + self._progress
         while done < size:
             done += self._receive(view[done:], self._progress, deadline)
-            if self._turns is not None and done < size:
-                self._turns.pass_on()
+            if done < size:
+                self._patience.pass_on()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -242,29 +200,22 @@ class Lane:
             except BlockingIOError:
                 if silent and self._carrier.begun():  # no silence any more, though nothing of it can be read yet
                     silent, allowed, deadline = False, self._progress, 0.0
-                deadline = self._deadline(deadline, allowed, "the other side has said nothing for too long")
-                self._wait(self._poll, _SLICE)
+                deadline = self._patience.deadline(deadline, allowed, "the other side has said nothing for too long")
+                self._patience.for_input()
             except OSError as error:
-                self._lost(error)
+                self._patience.lost(error)
             else:
                 if not got:
-                    raise self._stopped or LinkClosed("the lane was cut")
+                    self._patience.lost()
                 self.bytes_in += got
                 return got
 
     def _wait_to_send(self, deadline: float) -> float:
         """Until more can be sent, or something was taken in; returns the deadline of this wait."""
-        deadline = self._deadline(deadline, self._progress, "the other side takes nothing more")
-        piled = len(self._inbox) >= _PILE
-        for _, event in self._wait(self._poll_out if piled else self._poll_both, _SLICE):
-            if event & select.POLLIN:
-                self._take_in()
+        deadline = self._patience.deadline(deadline, self._progress, "the other side takes nothing more")
+        if self._patience.for_room(or_input=len(self._inbox) < _PILE):
+            self._take_in()
         return deadline
-
-    def _wait(self, poll: "select.poll", seconds: float) -> list[tuple[int, int]]:
-        """For the network; others work meanwhile."""
-        with self.resting():
-            return poll.poll(seconds * 1000)
 
     def _take_in(self) -> int:
         """What has come while we could not send."""
@@ -273,39 +224,18 @@ class Lane:
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._lost(error)
+            self._patience.lost(error)
         if not got:
-            raise self._stopped or LinkClosed("the lane was cut")
+            self._patience.lost()
         self.bytes_in += got
         self._inbox += self._buffer[:got]
         return got
 
-    def _deadline(self, deadline: float, allowed: float, what: str) -> float:
-        """When this wait must be over; set at the first of its slices."""
-        if self._stopped is not None:
-            raise self._stopped
-        now = time.monotonic()
-        if deadline and now >= deadline:
-            raise LinkClosed(f"{what} ({allowed:g} s)")
-        return deadline or now + allowed
-
-    def _lost(self, error: OSError) -> NoReturn:
-        if self._stopped is not None:
-            raise self._stopped from error
-        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or error.errno in (
-            errno.EPIPE,
-            errno.ECONNRESET,
-            errno.EBADF,
-        ):
-            raise LinkClosed("the lane was cut") from error
-        raise LinkClosed(f"the lane was cut ({error.strerror or error})") from error
-
     def linger(self, seconds: float) -> None:
         """We have said our last word: pass over what still comes, until the other side hangs up or so long."""
-        self._stopped = None
         self.sock.shutdown(socket.SHUT_WR)
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and self._poll.poll(left * 1000):
+        while (left := until - time.monotonic()) > 0 and self._patience.has_input(left):
             try:
                 if not self.sock.recv(_INBOX):
                     return
@@ -317,9 +247,3 @@ class Lane:
 
     def __repr__(self) -> str:
         return f"<Lane {'tls' if self.tls else 'plain'} {self.bytes_in} in {self.bytes_out} out>"
-
-
-def _poll(sock: socket.socket, events: int) -> "select.poll":
-    poll = select.poll()
-    poll.register(sock, events)
-    return poll

@@ -12,7 +12,8 @@ from tieline.link.dial import why
 from tieline.transports.address import Address
 from tieline.transports.sockets import STREAM
 from tieline.transports.tls import client_context, pin_of
-from tieline.wire.lane import ALPN, PREFACE, Open, Opened, message_frame
+from tieline.wire.lane import ALPN, PREFACE
+from tieline.wire.lane_messages import Open, Opened, message_frame
 
 
 def dial_lane(address: Address, token: bytes, limits: Limits = DEFAULT) -> Lane:

@@ -15,7 +15,8 @@ from tieline.lanes.blocks import READING, NotGivenError, Standing
 from tieline.store.files.names import shown
 from tieline.store.files.staging import Staging
 from tieline.store.files.staging_area import StagingArea
-from tieline.wire.lane import BLOCK, HEADER, WINDOW, Alive, Kind
+from tieline.wire.lane import BLOCK, HEADER, WINDOW, Kind
+from tieline.wire.lane_messages import Alive
 
 if TYPE_CHECKING:
     from tieline.lanes.sending import Sender

@@ -7,10 +7,9 @@ from tieline.store.files.names import Parts
 from tieline.store.files.publish import Parcel
 from tieline.store.files.staging import JustStored, Staging
 from tieline.store.files.trouble import told
-from tieline.wire.lane import (
-    BLOCK,
+from tieline.wire.lane import BLOCK, HOLE, Kind, mark_frame
+from tieline.wire.lane_messages import (
     DAMAGED,
-    HOLE,
     TEXT,
     Again,
     Alive,
@@ -19,11 +18,9 @@ from tieline.wire.lane import (
     Failure,
     File,
     From,
-    Kind,
     No,
     Ready,
     Verified,
-    mark_frame,
 )
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Published, Publisher
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.trouble import told
-from tieline.wire.lane import (
-    BATCH,
+from tieline.wire.lane import BATCH, Kind
+from tieline.wire.lane_messages import (
     DAMAGED,
     GROUP,
     SEEN,
@@ -33,12 +33,12 @@ from tieline.wire.lane import (
     File,
     Folder,
     Kept,
-    Kind,
     Left,
     Link,
     Note,
     Seen,
     SeenAll,
+    Small,
 )
 
 _GROUP_BYTES = 64 * MiB
@@ -200,29 +200,32 @@ class Receiver:
         content = self.buffer[:size]
         self.lane.read_into(content)
         refused = self._refusal(batch, size)
-        area, at = self.to.area, 0
+        at = 0
         for file in batch.files:
-            number = self.next_number()
-            data = content[at : at + file.size]
+            self._small(batch, file, content[at : at + file.size], refused)
             at += file.size
-            # Announced before anything can refuse it: numbers and names must stay together.
-            self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
-            try:
-                path = self._path(batch, file.name)
-                if refused is not None:
-                    raise refused
-                if blake3(data).digest() != file.digest:
-                    self.fail(number, Failure(number, DAMAGED, "it was damaged on the way"))
-                    continue
-                arrived = area.whole(data, file.mode & 0o777 | 0o600, file.mtime, file.digest)
-            except CallError as error:
-                self.fail(number, error)
-            except OSError as error:
-                self.fail(number, told(error, (*batch.folder, file.name)))
-            else:
-                self.add(number, Parcel(arrived, path, self.to.by, self.to.replaces(path)))
         self.to.wrote(size)
         self.hearer.moved(size)
+
+    def _small(self, batch: Batch, file: Small, data: memoryview, refused: CallError | None) -> None:
+        """One file of a batch, all of whose bytes are here. `refused` says why none of them is taken."""
+        number = self.next_number()
+        # Announced before anything can refuse it: numbers and names must stay together.
+        self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
+        try:
+            path = self._path(batch, file.name)
+            if refused is not None:
+                raise refused
+            if blake3(data).digest() != file.digest:
+                self.fail(number, Failure(number, DAMAGED, "it was damaged on the way"))
+                return
+            arrived = self.to.area.whole(data, file.mode & 0o777 | 0o600, file.mtime, file.digest)
+        except CallError as error:
+            self.fail(number, error)
+        except OSError as error:
+            self.fail(number, told(error, (*batch.folder, file.name)))
+        else:
+            self.add(number, Parcel(arrived, path, self.to.by, self.to.replaces(path)))
 
     def _refusal(self, batch: Batch, size: int) -> CallError | None:
         try:

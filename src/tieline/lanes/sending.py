@@ -22,11 +22,9 @@ from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, s
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
 from tieline.store.files.facts import changed_at
-from tieline.wire.lane import (
-    BATCH,
+from tieline.wire.lane import BATCH, HEADER, SMALL, Kind
+from tieline.wire.lane_messages import (
     BATCH_FILES,
-    HEADER,
-    SMALL,
     TEXT,
     AllKept,
     AnyMessage,
@@ -35,7 +33,6 @@ from tieline.wire.lane import (
     Failure,
     Folder,
     Kept,
-    Kind,
     Left,
     Link,
     Note,

@@ -19,7 +19,8 @@ from tieline.lanes.tls import Tls
 from tieline.lanes.tokens import Tokens
 from tieline.limits import Limits
 from tieline.login.identity import Identity
-from tieline.wire.lane import ALPN, PREFACE, Closing, Open, Opened
+from tieline.wire.lane import ALPN, PREFACE
+from tieline.wire.lane_messages import Closing, Open, Opened
 
 log = logging.getLogger("tieline.lanes")
 

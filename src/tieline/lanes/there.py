@@ -9,23 +9,22 @@ from tieline.lanes.walking import Allowed, SomeFiles, walk
 from tieline.store.files.facts import changed_at
 from tieline.store.files.names import Parts
 from tieline.store.files.tree import Tree
-from tieline.wire.lane import Seen
+from tieline.wire.lane_messages import Seen
 
 
 def seen_below(tree: Tree, root: int, target: Parts, allowed: Allowed = lambda path: True) -> Iterator[Seen]:
     """The files at and below a path of the tree; nothing when there is none."""
     try:
-        kind = tree.stat(target).kind
-        if kind == "file":
-            facts = tree.stat(target)
+        facts = tree.stat(target)
+        if facts.kind == "file":
             yield Seen(root, [], [("", facts.size, facts.mtime_ns)])
-            return
-        if kind != "folder":
-            return
-        with tree.folder(target) as folder:
-            for found in walk(folder.fd, allowed):
-                if isinstance(found, SomeFiles):
-                    yield Seen(root, list(found.folder), list(_facts(found)))
+        elif facts.kind == "folder":
+            with tree.folder(target) as folder:
+                yield from (
+                    Seen(root, list(found.folder), list(_facts(found)))
+                    for found in walk(folder.fd, allowed)
+                    if isinstance(found, SomeFiles)
+                )
     except CallError:
         return
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tieline.transports.datagram_sockets import Place, shown
+from tieline.transports.endpoint import Place, shown
 
 log = logging.getLogger("tieline.datagrams")
 Answer = Callable[[bytes, Place], "bytes | Awaitable[bytes | None] | None"]

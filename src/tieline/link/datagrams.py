@@ -23,7 +23,8 @@ from tieline.link.guard import Guard
 from tieline.link.intake import Counts, Intake
 from tieline.transports.address import Address
 from tieline.transports.datagram import DatagramSocket
-from tieline.transports.datagram_sockets import Place, numeric, place_of, shown
+from tieline.transports.datagram_sockets import numeric, place_of
+from tieline.transports.endpoint import Place, shown
 from tieline.wire.sealed import OVERHEAD
 
 _CARRIED = 65_507  # bytes in a datagram over IPv4
@@ -35,6 +36,7 @@ class Datagrams:
 
     def __init__(self, limits: Limits, answer: Answer | None, to: Place | None, address: Address | None) -> None:
         self.counts = Counts()
+        "What came, went and was dropped."
         self.limits = limits
         self.to = to
         "Where `send` and `request` go when they are not told."
@@ -43,15 +45,12 @@ class Datagrams:
         self._sockets: list[DatagramSocket] = []
         self._guard: Guard | None = None
         self._answers = None if answer is None else Answers(answer, self.counts.drop, limits.datagram_answers)
-        self.asked: dict[Place, asyncio.Future[bytes]] = {}
-        "Requests that wait for the next datagram from there."
+        self.asked: dict[Place, asyncio.Future[bytes]] = {}  # requests that wait for the next datagram from there
         self._unread: deque[tuple[bytes, Place]] = deque()
         self._unread_size = 0
         self._reader: asyncio.Future[None] | None = None
         self.longest = limits.datagram
         "Bytes. Longest message that is sent and taken."
-
-    # -- sending -------------------------------------------------------------------------------------------------
 
     async def send(self, message: bytes, to: Place | str | None = None) -> None:
         """Send one datagram: to a sender, to "udp://host:port", or to whom this endpoint was made for.
@@ -95,8 +94,6 @@ class Datagrams:
         except TimeoutError:
             raise DeadlineExceeded(f"no answer from {shown(place)} within {timeout:g} s") from None
 
-    # -- receiving -----------------------------------------------------------------------------------------------
-
     async def receive(self) -> tuple[bytes, Place]:
         """The next message and its sender. For endpoints without `answer`. Raises LinkClosed at the end."""
         while not self._unread:
@@ -120,8 +117,6 @@ class Datagrams:
         except LinkClosed:
             raise StopAsyncIteration from None
 
-    # -- what it is ----------------------------------------------------------------------------------------------
-
     @property
     def address(self) -> str:
         """Where it receives, as text: "udp://127.0.0.1:8888"."""
@@ -129,6 +124,7 @@ class Datagrams:
 
     @property
     def is_open(self) -> bool:
+        """False once its block was left, or all its sockets are gone."""
         return any(not one.closed for one in self._sockets)
 
     @property

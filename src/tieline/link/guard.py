@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tieline.errors import DialFailed, LinkClosed
-from tieline.transports.datagram_sockets import Place
+from tieline.transports.endpoint import Place
 from tieline.wire.keyring import Keyring
 from tieline.wire.sealed import Key
 from tieline.wire.sealed_client import SealedClient

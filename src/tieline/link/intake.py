@@ -11,7 +11,7 @@ from tieline.errors import LinkError
 from tieline.link.answers import Answers
 from tieline.link.guard import Guard
 from tieline.transports.datagram import DatagramSocket
-from tieline.transports.datagram_sockets import Place, shown
+from tieline.transports.endpoint import Place, shown
 
 log = logging.getLogger("tieline.datagrams")
 

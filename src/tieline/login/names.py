@@ -44,13 +44,13 @@ def as_said(room: str, me: str) -> str:
 
 
 def _check(kind: str, name: str, *, lower: bool) -> str:
-    fault = _fault(name, lower)
+    fault = _fault(name, lower=lower)
     if fault is not None:
         raise InvalidArgument(f"the {kind} name {name[:40]!a} {fault}")
     return name
 
 
-def _fault(name: str, lower: bool) -> str | None:
+def _fault(name: str, *, lower: bool) -> str | None:
     if not name:
         return "is empty; choose one of letters, digits, '.', '_' and '-'"
     if len(name) > DEFAULT.name:

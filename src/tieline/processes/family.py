@@ -22,16 +22,15 @@ Table = dict[int, tuple[int, int, int]]
 def table() -> Table:
     """Everybody who lives; zombies do not. Empty on a system that has none. Raises OSError when it cannot be read."""
     found: Table = {}
-    for name in os.listdir("/proc") if READABLE else ():
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    # The program's name, in brackets, may hold anything.
-                    state, parent, group, session = file.read().rpartition(b")")[2].split()[:4]
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # gone meanwhile
-            if state not in (b"Z", b"X"):
-                found[int(name)] = (int(parent), int(group), int(session))
+    for name in filter(str.isdigit, os.listdir("/proc") if READABLE else ()):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                # The program's name, in brackets, may hold anything.
+                state, parent, group, session = file.read().rpartition(b")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # gone meanwhile
+        if state not in (b"Z", b"X"):
+            found[int(name)] = (int(parent), int(group), int(session))
     return found
 
 
@@ -156,10 +155,9 @@ def _dead(pid: int) -> bool:
 def _mark(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            for entry in file.read().split(b"\0"):
-                name, _, value = entry.partition(b"=")
-                if name == MARK.encode():
-                    return value.decode(errors="replace")
+            variables = file.read().split(b"\0")
     except OSError:  # another user's, or gone
-        pass
-    return ""
+        return ""
+    beginning = f"{MARK}=".encode()
+    marks = (each.removeprefix(beginning) for each in variables if each.startswith(beginning))
+    return next(marks, b"").decode(errors="replace")

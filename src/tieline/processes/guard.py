@@ -82,16 +82,7 @@ class Guard:
         said, saying = os.pipe()
         reading, leash = os.pipe()
         try:
-            warden = subprocess.Popen(
-                # -I -S: nothing of the user's, and none of what is installed, is loaded into it.
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py"))],
-                stdin=reading,
-                stdout=self._ledger.descriptor,
-                stderr=saying,
-                cwd="/",
-                env={name: os.environ[name] for name in _NEEDED if name in os.environ},
-                start_new_session=True,  # Ctrl-C at the server's terminal is not for it
-            )
+            warden = _run_warden(reading, self._ledger.descriptor, saying)
         except BaseException:  # whatever it was: nobody else has these descriptors yet
             os.close(leash)
             os.close(said)
@@ -129,3 +120,16 @@ class Guard:
                 os.close(self._start())
             except OSError:
                 log.exception("it cannot be started again; no more commands are run")
+
+
+def _run_warden(leash: int, ledger: int, saying: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        # -I -S: nothing of the user's, and none of what is installed, is loaded into it.
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py"))],
+        stdin=leash,
+        stdout=ledger,
+        stderr=saying,
+        cwd="/",
+        env={name: os.environ[name] for name in _NEEDED if name in os.environ},
+        start_new_session=True,  # Ctrl-C at the server's terminal is not for it
+    )

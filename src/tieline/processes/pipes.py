@@ -71,7 +71,7 @@ class Reader:
         if descriptor >= 0:
             if self._pause is not None:
                 self._watch.remove_reader(descriptor)
-                self._settle(False)
+                self._settle(more=False)
             os.close(descriptor)
 
     def _readable(self) -> None:
@@ -79,7 +79,7 @@ class Reader:
         for _ in range(_AT_ONCE):
             room = self._room()
             if room <= 0:
-                self._settle(True)
+                self._settle(more=True)
                 return
             try:
                 size = os.readv(self._descriptor, (buffer[:room],))
@@ -88,7 +88,7 @@ class Reader:
             except OSError:  # of a terminal: nobody has it open any more
                 size = 0
             if not size:
-                self._settle(False)
+                self._settle(more=False)
                 if self.at_end is not None:
                     self.at_end()
                 return
@@ -100,7 +100,7 @@ class Reader:
                 self._busy = True
                 _enlarge(self._descriptor)
 
-    def _settle(self, more: bool) -> None:
+    def _settle(self, *, more: bool) -> None:
         if self._pause is not None and not self._pause.done():
             self._pause.set_result(more)
 

@@ -77,7 +77,7 @@ class Handler:
         self.params = self._read_parameters(hints)
         "A struct type with one field for each parameter that travels."
         self._decode = msgspec.msgpack.Decoder(self.params).decode
-        self.way = self._find_way(thread)
+        self.way = self._find_way(thread=thread)
         self.at_once = self.way is Way.AT_ONCE and self.stream_name is None
         "Nothing in it waits: it can be answered as it is called."
 
@@ -107,26 +107,13 @@ class Handler:
     def _read_parameters(self, hints: dict[str, Any]) -> type[msgspec.Struct]:
         fields: list[Any] = []
         self._kept_order = True
-        for parameter in inspect.signature(self.function).parameters.values():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-                raise ConfigError(self.name, f"parameter {parameter} cannot be called by name over a network")
-            hint = hints.get(parameter.name, Any)
-            if getattr(hint, "is_tieline_peer", False):
-                self.peer_name = parameter.name
-                self._kept_order = self._kept_order and parameter.kind is not parameter.KEYWORD_ONLY
-            elif typing.get_origin(hint) in _STREAMS or hint in _STREAMS:
-                if self.stream_name is not None:
-                    raise ConfigError(self.name, "only one parameter can be a stream")
-                self.stream_name = parameter.name
-                self.stream_item = (typing.get_args(hint) or (Any,))[0]
-                self._kept_order = False
-            else:
-                # A positional value behind the peer, or a keyword-only one, must be passed by name.
-                if self.peer_name is not None or parameter.kind is parameter.KEYWORD_ONLY:
-                    self._kept_order = False
-                fields.append(_field(parameter, hint))
+        parameters = inspect.signature(self.function).parameters
+        for parameter in parameters.values():
+            field = self._read_parameter(parameter, hints.get(parameter.name, Any))
+            if field is not None:
+                fields.append(field)
         fields.sort(key=len)  # msgspec wants those without a default first
-        order = [p for p in inspect.signature(self.function).parameters if p not in (self.peer_name, self.stream_name)]
+        order = [name for name in parameters if name not in (self.peer_name, self.stream_name)]
         self._kept_order = self._kept_order and [field[0] for field in fields] == order
         try:
             struct = msgspec.defstruct(f"{self.name} parameters", fields, forbid_unknown_fields=True, gc=False)
@@ -135,7 +122,27 @@ class Handler:
             raise ConfigError(self.name, f"its annotations cannot be a schema: {error}") from error
         return struct
 
-    def _find_way(self, thread: bool) -> Way:
+    def _read_parameter(self, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...] | None:
+        """The field of one that travels; None for the peer and the stream, which are noted."""
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise ConfigError(self.name, f"parameter {parameter} cannot be called by name over a network")
+        if getattr(hint, "is_tieline_peer", False):
+            self.peer_name = parameter.name
+            self._kept_order = self._kept_order and parameter.kind is not parameter.KEYWORD_ONLY
+            return None
+        if typing.get_origin(hint) in _STREAMS or hint in _STREAMS:
+            if self.stream_name is not None:
+                raise ConfigError(self.name, "only one parameter can be a stream")
+            self.stream_name = parameter.name
+            self.stream_item = (typing.get_args(hint) or (Any,))[0]
+            self._kept_order = False
+            return None
+        # A positional value behind the peer, or a keyword-only one, must be passed by name.
+        if self.peer_name is not None or parameter.kind is parameter.KEYWORD_ONLY:
+            self._kept_order = False
+        return _field(parameter, hint)
+
+    def _find_way(self, *, thread: bool) -> Way:
         if inspect.isasyncgenfunction(self.function):
             self.result = (typing.get_args(self.result) or (Any,))[0]
             return Way.STREAM

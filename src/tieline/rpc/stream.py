@@ -36,6 +36,7 @@ class Stream:
         return 0 if self._incoming is None else self._incoming.waiting
 
     async def aclose(self) -> None:
+        """Want no more of it: the sender is told to stop. Fine to call twice."""
         self._closed = True
         if self._incoming is not None:
             await self._incoming.aclose()

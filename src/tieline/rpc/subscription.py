@@ -82,6 +82,7 @@ class Subscription:
         return event if self._value is Any else self._converted(event)
 
     async def aclose(self) -> None:
+        """Want no more of it, as leaving the loop does. Fine to call twice."""
         self._queue.clear()
         self._error = self._error or StopAsyncIteration()
         self._feeds.discard(self)

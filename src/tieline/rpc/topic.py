@@ -140,7 +140,7 @@ class Topic:
         self.subscribers.add(subscriber)
         # It is sent nothing before the answer that tells it so, whatever `on_change` publishes.
         asyncio.get_running_loop().call_soon(self.resume, subscriber)
-        self._changed(peer, True)
+        self._changed(peer, came=True)
         return subscriber
 
     def rewind(self, subscriber: Subscriber, after: int | None) -> int:
@@ -160,7 +160,7 @@ class Topic:
         if subscriber in self.subscribers:
             self.subscribers.discard(subscriber)
             self._stop_sending(subscriber)
-            self._changed(subscriber.peer, False)
+            self._changed(subscriber.peer, came=False)
 
     def resume(self, subscriber: Subscriber) -> None:
         """Its socket has drained, or it is new: go on from its position."""
@@ -271,7 +271,7 @@ class Topic:
             subscriber.catching_up.cancel()
             subscriber.catching_up = None
 
-    def _changed(self, peer: "Peer", came: bool) -> None:
+    def _changed(self, peer: "Peer", *, came: bool) -> None:
         if self.on_change is not None:
             try:
                 self.on_change(peer, came)

@@ -15,27 +15,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from tieline.errors import (
-    CallError,
     Cancelled,
     DeadlineExceeded,
     Denied,
     InternalError,
     InvalidArgument,
-    LimitExceeded,
     Overloaded,
-    TooLarge,
     Unavailable,
-    UnknownFault,
 )
 from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
 from tieline.promise import Promise
+from tieline.rpc.faults import encode_fault, fault_of
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.open_calls import OpenCalls
 from tieline.wire.frames import Kind
-from tieline.wire.messages import UNWRITABLE, Call, Fault
+from tieline.wire.messages import Call
 
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer
@@ -156,11 +153,11 @@ class Work:
 
     def fail(self, channel: int, method: str, error: BaseException) -> None:
         """Answer with an error; one that was not announced goes to the log whole and to the caller without details."""
-        fault = _fault(error)
+        fault = fault_of(error)
         if fault.code == InternalError.code and not isinstance(error, InternalError):
             log.error("%s called by %s failed", method, self._peer.identity, exc_info=error)
         # A caller who is gone needs no answer: what is sent over a link that ended goes nowhere.
-        if self._session.send(_ERROR, channel, _payload(fault, self._session.peer_frame)):
+        if self._session.send(_ERROR, channel, encode_fault(fault, self._session.peer_frame)):
             self._link.flush_soon()
 
     # -- handlers that wait --------------------------------------------------------------------------------------
@@ -278,28 +275,3 @@ class Work:
 def _future_of(value: Any) -> "asyncio.Future[Any]":
     """Of what a handler that is not awaited may return: a thread's future, or any awaitable."""
     return asyncio.wrap_future(value) if isinstance(value, ThreadFuture) else asyncio.ensure_future(value)
-
-
-def _fault(error: BaseException) -> Fault:
-    match error:
-        case UnknownFault():
-            return Fault(error.fault_code, str(error), error.data)
-        case CallError():
-            return Fault(error.code, str(error), error.data)
-        case asyncio.CancelledError():
-            return Fault(Cancelled.code, "the method was stopped")
-        case LimitExceeded():
-            return Fault(TooLarge.code, str(error))
-        case _:
-            return Fault(InternalError.code, "the method failed; the log of the machine that ran it says why")
-
-
-def _payload(fault: Fault, most: int) -> bytes:
-    """The fault as it can travel: when its data cannot be written, or all of it is too large, what is left of it."""
-    try:
-        payload = _encode(fault)
-        if len(payload) <= most:
-            return payload
-    except UNWRITABLE:
-        pass
-    return _encode(Fault(fault.code, fault.message[: most // 8].encode(errors="replace").decode()))

@@ -77,22 +77,22 @@ def _pages(db: sqlite3.Connection, base: int, low: int, high: int, limit: int, s
     while True:
         # One more than is wanted tells whether there are more.
         wanted = min(_CHUNK, limit + 1 - len(found))
-        chunk = _chunk(db, base, low, high, wanted, forward) if low <= high else []
+        chunk = _chunk(db, base, low, high, wanted, forward=forward) if low <= high else []
         for message in chunk:
             size -= len(message.text.encode())
             if len(found) == limit or (size < 0 and found):
-                return Page(_in_order(found, forward), False)
+                return Page(_in_order(found, forward=forward), False)
             found.append(message)
         if len(chunk) < wanted:
-            return Page(_in_order(found, forward), True)
+            return Page(_in_order(found, forward=forward), True)
         low, high = (chunk[-1].position + 1, high) if forward else (low, chunk[-1].position - 1)
 
 
-def _in_order(found: list[Message], forward: bool) -> list[Message]:
+def _in_order(found: list[Message], *, forward: bool) -> list[Message]:
     return found if forward else found[::-1]
 
 
-def _chunk(db: sqlite3.Connection, base: int, low: int, high: int, limit: int, forward: bool) -> list[Message]:
+def _chunk(db: sqlite3.Connection, base: int, low: int, high: int, limit: int, *, forward: bool) -> list[Message]:
     named = {"low": base + low, "high": base + high, "limit": limit, "mask": POSITION_MASK}
     chunk = _messages(db.execute(_FORWARD if forward else _BACKWARD, named).fetchone()[0])
     # SQLite keeps the order of the inner query, but does not promise to.

@@ -101,10 +101,10 @@ class MessageLog:
             if name in known:
                 key, at, text = known[name]
                 same = text == post.text and self._open(post.room).base == key & ~POSITION_MASK
-                post.outcome = _again(key & POSITION_MASK, at, same)
+                post.outcome = _again(key & POSITION_MASK, at, same=same)
             elif (first := new[name]) is not post:
                 same = first.text == post.text and first.room == post.room
-                post.outcome = _again(first.outcome.position, first.outcome.at, same)
+                post.outcome = _again(first.outcome.position, first.outcome.at, same=same)
 
     def _known(self, posts: list[Post]) -> dict[tuple[str, str], tuple[int, int, str]]:
         values: list[object] = []
@@ -145,7 +145,7 @@ def make_room(db: sqlite3.Connection, room: str) -> int:
     return number
 
 
-def _again(position: int, at: int, same: bool) -> Posted | CallError:
+def _again(position: int, at: int, *, same: bool) -> Posted | CallError:
     if same:
         return Posted(position, at, duplicate=True)
     return Conflict("this message id was used for another message; a new message needs a new id")

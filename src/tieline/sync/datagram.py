@@ -22,7 +22,7 @@ from tieline.link.datagrams import Datagrams
 from tieline.link.intake import Counts
 from tieline.sync import loop_thread
 from tieline.sync.loop_thread import LoopThread
-from tieline.transports.datagram_sockets import Place
+from tieline.transports.endpoint import Place
 from tieline.wire.keyring import Keyring
 from tieline.wire.sealed import Key
 
@@ -124,6 +124,7 @@ class BlockingDatagrams:
 
     @property
     def is_open(self) -> bool:
+        """False once its block was left, or all its sockets are gone."""
         return self._endpoint.is_open
 
     def __repr__(self) -> str:

@@ -110,13 +110,18 @@ class BlockingLink:
         """Send no more, and go on receiving."""
         self._do(self._link.finish)
 
-    def close(self) -> None:
-        """Leaving the `with` block does it too."""
-        self._do(self._link.close)
+    def close(self, reason: str = "closed by this side") -> None:
+        """Send what waits, then close, as leaving the `with` block does. What has come and was not received is thrown
+        away."""
+        self._do(lambda: self._link.close(reason))
 
-    def abort(self) -> None:
-        """Close now; what waits to be sent is lost."""
-        self._do(self._link.abort)
+    def abort(self, reason: str = "cut by this side") -> None:
+        """Close now; what waits to be sent is lost, and the peer may see a reset."""
+        self._do(lambda: self._link.abort(reason))
+
+    def set_no_delay(self, yes: bool) -> None:
+        """Whether small messages leave at once; a socket option, but one that event loops set as they like."""
+        self._do(lambda: self._link.set_no_delay(yes))
 
     @property
     def codec(self) -> Codec:
@@ -137,18 +142,22 @@ class BlockingLink:
 
     @property
     def info(self) -> Endpoint:
+        """What is known of the other end: kind of transport, addresses, TLS, user id of a Unix socket's peer."""
         return self._link.info
 
     @property
     def peer(self) -> str:
+        """The other end's address, as text."""
         return self._link.peer
 
     @property
     def local(self) -> str:
+        """This end's address, as text."""
         return self._link.local
 
     @property
     def is_open(self) -> bool:
+        """True while messages can be sent."""
         return self._link.is_open
 
     def __repr__(self) -> str:

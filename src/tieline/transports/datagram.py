@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tieline.errors import LinkClosed
-from tieline.transports.datagram_sockets import Place
+from tieline.transports.endpoint import Place
 
 
 class DatagramReceiver(Protocol):

@@ -14,9 +14,8 @@ import msgspec
 
 from tieline.errors import AddressError, ConfigError, DialFailed
 from tieline.transports.address import Address, parse
+from tieline.transports.endpoint import Place
 
-Place = tuple[Any, ...]
-"A socket's own form of an address: (host, port), for IPv6 (host, port, flow, scope)."
 # Linux delivers to every socket on the port what any program on the machine has joined, unless told otherwise.
 _MULTICAST_ALL = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
 
@@ -180,14 +179,6 @@ def numeric(text: str, family: int) -> Place | None:
     except ValueError:
         return None
     return place_of(text, family)
-
-
-def shown(place: Place | None) -> str:
-    """A sender as people write it: 127.0.0.1:8888 or [::1]:8888."""
-    if not place:
-        return "nobody"
-    host = str(place[0]).removeprefix("::ffff:")
-    return f"[{host}]:{place[1]}" if ":" in host else f"{host}:{place[1]}"
 
 
 def _own_places(address: Address, group: Any) -> list[tuple[int, Place]]:

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
+Place = tuple[Any, ...]
+"A socket's own form of an address: (host, port), for IPv6 (host, port, flow, scope)."
+
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """What is known of one connection; made once, when it opens."""
@@ -35,18 +38,18 @@ def endpoint_of(transport: asyncio.BaseTransport, binding: bytes | None) -> Endp
     """Read the facts off an open transport. `binding` is known beforehand on the server's side only."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family == socket.AF_UNIX:
-        path = _text(transport.get_extra_info("sockname")) or _text(transport.get_extra_info("peername"))
+        path = _path(transport.get_extra_info("sockname")) or _path(transport.get_extra_info("peername"))
         return Endpoint(kind="unix", local=path, remote=path, loopback=True, uid=peer_uid(sock))
-    local = _text(transport.get_extra_info("sockname"))
+    local = shown(transport.get_extra_info("sockname"))
     peer = transport.get_extra_info("peername")
     host = host_of(peer)
     tls = transport.get_extra_info("ssl_object")
     if tls is None:
-        return Endpoint("tcp", local, _text(peer), host, is_loopback(host))
+        return Endpoint("tcp", local, shown(peer), host, is_loopback(host))
     if binding is None:
         certificate = tls.getpeercert(True)
         binding = hashlib.sha256(certificate).digest() if certificate else None
-    return Endpoint("tls", local, _text(peer), host, is_loopback(host), None, tls.selected_alpn_protocol(), binding)
+    return Endpoint("tls", local, shown(peer), host, is_loopback(host), None, tls.selected_alpn_protocol(), binding)
 
 
 def host_of(place: object) -> str:
@@ -60,6 +63,14 @@ def host_of(place: object) -> str:
     if not host.startswith("::ffff:"):
         return host
     return str(ipaddress.IPv6Address(host).ipv4_mapped or host)
+
+
+def shown(place: Place | None) -> str:
+    """What a socket calls a place, as people write it: 127.0.0.1:8888 or [::1]:8888; "" where there is none."""
+    if not place:
+        return ""
+    host = host_of(place) if place[0].startswith("::ffff:") else place[0]  # else with the zone it may have
+    return f"[{host}]:{place[1]}" if ":" in host else f"{host}:{place[1]}"
 
 
 def is_loopback(host: str) -> bool:
@@ -85,10 +96,6 @@ def peer_uid(sock: socket.socket) -> int | None:
         return None
 
 
-def _text(name: Any) -> str:
-    if isinstance(name, tuple):
-        host, port = host_of(name) if name[0].startswith("::ffff:") else name[0], name[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if isinstance(name, bytes):
-        return name.decode(errors="backslashreplace")
-    return str(name or "")
+def _path(name: str | bytes | None) -> str:
+    """Of a Unix socket: text, or bytes for one in Linux's abstract namespace."""
+    return name.decode(errors="backslashreplace") if isinstance(name, bytes) else name or ""

@@ -87,7 +87,17 @@ def listen_tcp(
         for family, (address, _, *scope) in _places(host, port):
             where = (address, sockets[0].getsockname()[1] if sockets else port, *scope)
             try:
-                sockets.append(_listening(family, where, host, backlog, reuse_address, reuse_port, options))
+                sockets.append(
+                    _listening(
+                        family,
+                        where,
+                        host,
+                        options,
+                        backlog=backlog,
+                        reuse_address=reuse_address,
+                        reuse_port=reuse_port,
+                    )
+                )
             except OSError as error:
                 # "localhost" may have an IPv6 address on a machine that has no IPv6; its other address will do.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
@@ -115,10 +125,11 @@ def _listening(
     family: int,
     where: tuple[str | int | bytes, ...],
     host: str,
+    options: SocketOptions,
+    *,
     backlog: int,
     reuse_address: bool,
     reuse_port: bool,
-    options: SocketOptions,
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -154,17 +165,23 @@ def _cannot_listen(host: str, port: int, error: OSError) -> AddressError:
 
 def _holder(port: int) -> str:
     """` by NAME (pid N)` when Linux tells us, else nothing. Only processes of our own user can be seen."""
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(OSError), open(table) as lines:
-            rows = [line.split() for line in lines][1:]
-            inodes |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
+    inodes = _listening_inodes(port)
     for pid in filter(str.isdigit, os.listdir("/proc") if inodes else []):
         with suppress(OSError):
             if any(os.readlink(f"/proc/{pid}/fd/{fd}") in inodes for fd in os.listdir(f"/proc/{pid}/fd")):
                 with open(f"/proc/{pid}/comm") as name:
                     return f" by {name.read().strip()} (pid {pid})"
     return ""
+
+
+def _listening_inodes(port: int) -> set[str]:
+    """What listens on the port, as links in /proc/PID/fd name it. proc(5): state 0A is LISTEN, field 9 the inode."""
+    inodes: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), open(table) as lines:
+            rows = [line.split() for line in lines][1:]
+            inodes |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
+    return inodes
 
 
 def round_trip(sock: socket.socket) -> int | None:

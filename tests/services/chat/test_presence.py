@@ -116,6 +116,6 @@ async def test_a_crowd_is_published_at_most_once_in_each_pause(monkeypatch: pyte
 async def test_only_people_are_news_not_their_links() -> None:
     presence = Published(0)
     for came in (True, True, False, True, False, False):
-        presence.moved("lobby", "ada", came)
+        presence.moved("lobby", "ada", came=came)
         await asyncio.sleep(0.001)
     assert [value.here for value in presence.values] == [["ada"], []]

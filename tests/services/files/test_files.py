@@ -251,10 +251,10 @@ class TestQuotas:
 
     async def test_an_account_has_so_much_and_all_have_so_much(self, house: House) -> None:
         await put(house, "ada", "/a", bytes(60))
-        with pytest.raises(TooLarge, match="the files of you take 60 of 100"):
+        with pytest.raises(TooLarge, match="your files take 60 of 100"):
             await put(house, "ada", "/b", bytes(41))
         await put(house, "bob", "/b", bytes(90))
-        with pytest.raises(TooLarge, match="the files of everybody take 150 of 150"):
+        with pytest.raises(TooLarge, match="all files here take 150 of 150"):
             await put(house, "carol", "/c", bytes(1))
         ada = await house.login("ada")
         await ada.call("files.remove", path="/a")

@@ -35,7 +35,7 @@ def test_an_account_has_its_quota_and_is_told_the_facts() -> None:
     assert bounded.left("ada") == 40
     bounded.reserve("ada", 30)
     assert bounded.left("ada") == 10
-    with pytest.raises(TooLarge, match="the files of you take 90 of 100") as refused:
+    with pytest.raises(TooLarge, match="your files take 90 of 100") as refused:
         bounded.reserve("ada", 11)
     assert refused.value.data == {"asked": 11, "used": 90, "quota": 100}
     bounded.reserve("ada", 10)
@@ -47,7 +47,7 @@ def test_all_together_have_theirs() -> None:
     bounded = quota(each=100, all=150)
     bounded.used(taken(ada=90, _=30))
     bounded.reserve("bob", 20)
-    with pytest.raises(TooLarge, match="the files of everybody take 140 of 150"):
+    with pytest.raises(TooLarge, match="all files here take 140 of 150"):
         bounded.reserve("cyd", 11)
     assert bounded.left("bob") == 10
 

@@ -10,7 +10,8 @@ from blake3 import blake3
 
 from tieline.errors import Conflict
 from tieline.store.files.staging import BLOCK
-from tieline.store.files.staging_area import FOLDER, StagingArea
+from tieline.store.files.staging_area import StagingArea
+from tieline.store.files.staging_folder import FOLDER
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Presence:
         names = sorted(self._links.get(room, ()))
         return Here(names[: self._limits.here], len(names))
 
-    def moved(self, room: str, account: str, came: bool) -> None:
+    def moved(self, room: str, account: str, *, came: bool) -> None:
         """A link of `account` began or ceased to follow the room."""
         links = self._links.setdefault(room, {})
         before = links.get(account, 0)
@@ -57,13 +57,13 @@ class Presence:
                 f"presence/{room}",
                 position=int(self._clock() * 1000),
                 latest=True,
-                on_change=lambda peer, came: self._followed(room, came),
+                on_change=lambda peer, came: self._followed(room, came=came),
                 limits=self._limits,
             )
             topic.publish(self.here(room))
         return topic
 
-    def _followed(self, room: str, came: bool) -> None:
+    def _followed(self, room: str, *, came: bool) -> None:
         topic = self._topics.get(room)
         if not came and topic is not None and not topic.subscribers:
             del self._topics[room]

@@ -76,7 +76,7 @@ class RoomTopics:
         def moved(peer: Peer, came: bool) -> None:
             if not topic.subscribers and self._topics.get(room) is topic:
                 del self._topics[room]
-            self._presence.moved(room, peer.identity.account, came)
+            self._presence.moved(room, peer.identity.account, came=came)
 
         topic = self._topics[room] = Topic(
             f"room/{room}", position=head, read=read, on_change=moved, limits=self._limits

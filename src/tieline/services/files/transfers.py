@@ -25,7 +25,7 @@ from tieline.store.files.catalogue import Entry
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.staging_area import StagingArea
-from tieline.wire.lane import Failure, Get, Note, Put, Seen
+from tieline.wire.lane_messages import Failure, Get, Note, Put, Seen
 
 _RECORDING = 300.0
 "Seconds the catalogue may take: it stands in line with all else that is written."

@@ -92,7 +92,7 @@ class Uploads:
     async def end(self, upload: "Upload", *, keep: bool = False) -> None:
         """It is finished, or is not going to be: with `keep` its sender may go on with it. Fine to call twice."""
         try:
-            await upload._close(keep)
+            await upload._close(keep=keep)
         finally:
             place = (upload.account, upload.parts)
             left = self._going_on.get(place, [])
@@ -172,11 +172,11 @@ class Upload:
         self.size = size
         await self._do(lambda: self._open(start))
 
-    async def _close(self, keep: bool) -> None:
+    async def _close(self, *, keep: bool) -> None:
         if self._working is not None and not self._working.done():
             await asyncio.wait([self._working])  # a thread is at it, though whoever asked has gone
         try:
-            await self._do(lambda: self._let_go(keep))
+            await self._do(lambda: self._let_go(keep=keep))
         finally:
             self.ended.set()
 
@@ -246,7 +246,7 @@ class Upload:
         self._ways.area.forget_kept(self.parts, self.account)
         return Stored(arrived.digest, self._replaces, answer.note)
 
-    def _let_go(self, keep: bool) -> None:
+    def _let_go(self, *, keep: bool) -> None:
         staging, self._staging = self._staging, None
         if staging is not None and keep and staging.is_coming and self.size and staging.offset >= KEPT_FROM:
             with suppress(OSError):  # then it is not kept

@@ -41,7 +41,7 @@ class Folder:
         """What a file called so would replace. Raises Conflict when it may not be, or has a double on other systems."""
         there = self.look(name)
         with self._lock, telling((*self.parts, name)):
-            self._check(name, there, replace)
+            self._check(name, there, replace=replace)
         return there
 
     def place(self, source: int, name: str, new: str, *, replace: bool, expected: Facts | None = None) -> Facts | None:
@@ -54,7 +54,7 @@ class Folder:
             there = self.look(new)
             if expected is not None:
                 check_same(there, expected, (*self.parts, new))
-            self._check(new, there, replace)
+            self._check(new, there, replace=replace)
             (rename if replace else rename_new)(source, name, self.fd, new)
             self._clashes.changed(self.fd, added=(new,))
         return there
@@ -107,7 +107,7 @@ class Folder:
             if there is not None and there.kind == "link" and there.target == target:
                 return
             replace = replace and there is not None and there.kind == "link"
-            self._check(name, there, replace)
+            self._check(name, there, replace=replace)
             if replace:
                 os.unlink(name, dir_fd=self.fd)
             os.symlink(target, name, dir_fd=self.fd)
@@ -141,7 +141,7 @@ class Folder:
     def __repr__(self) -> str:
         return f"<Folder {shown(self.parts)} {'open' if self.fd >= 0 else 'closed'}>"
 
-    def _check(self, name: str, there: Facts | None, replace: bool) -> None:
+    def _check(self, name: str, there: Facts | None, *, replace: bool) -> None:
         if there is None:
             self._clashes.check(self.fd, name, self.parts)
         elif there.kind == "folder":

@@ -79,11 +79,11 @@ class Publisher:
         known: Callable[[], object] = _nothing
         try:
             if self._durable:
-                self._make_durable(parcels, together)
+                self._make_durable(parcels, together=together)
         except OSError as error:
             answers = [Published(told(error, parcel.path)) for parcel in parcels]
         else:
-            known = self._put_in_place(parcels, answers, together)
+            known = self._put_in_place(parcels, answers, together=together)
 
         def end() -> list[Published]:
             self._all_or_none(answers, known)
@@ -95,7 +95,7 @@ class Publisher:
         return end
 
     def _put_in_place(
-        self, parcels: Sequence[Parcel], answers: list[Published], together: bool
+        self, parcels: Sequence[Parcel], answers: list[Published], *, together: bool
     ) -> Callable[[], object]:
         """Names first, then what is known of them; of two groups that share a name the later is later in both."""
         with ExitStack() as folders:
@@ -104,7 +104,7 @@ class Publisher:
                     self._into(place[0], [*run], parcels, answers, folders if self._durable and not together else None)
                 known = self._tell(parcels, answers)
             if self._durable and together:
-                self._all_or_none(answers, lambda: self._make_durable((), True))
+                self._all_or_none(answers, lambda: self._make_durable((), together=True))
         return known
 
     def _into(
@@ -148,19 +148,19 @@ class Publisher:
                 if answer.error is None:
                     answers[at] = Published(fault)
 
-    def _make_durable(self, parcels: Sequence[Parcel], together: bool) -> None:
+    def _make_durable(self, parcels: Sequence[Parcel], *, together: bool) -> None:
         """The system tells of a failed write once, to whoever asks first; it concerns all who had staged by then."""
         if self._trouble != self._area.trouble:
             self._trouble = self._area.trouble
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         try:
-            self._sync(parcels, together)
+            self._sync(parcels, together=together)
         except OSError:
             self._area.trouble += 1
             self._trouble = self._area.trouble
             raise
 
-    def _sync(self, parcels: Sequence[Parcel], together: bool) -> None:
+    def _sync(self, parcels: Sequence[Parcel], *, together: bool) -> None:
         if together:
             _syncfs(self._area.fd)
             return

@@ -109,28 +109,31 @@ class Quota:
             raise InvalidArgument(f"a file cannot have {size:,} bytes")
         space = self._space()
         _check_files(space)
-        free = space.free
         with self._lock:
-            if self._files.get(reservation.account, 0) >= self.files:
-                raise TooLarge(
-                    f"{reservation.account} has {self.files:,} files, and no account may have more; remove some",
-                    {"files": self.files},
-                )
-            for (bound, taken), whose in zip(self._bounds(reservation.account), ("you", "everybody"), strict=True):
-                if bound and taken + size > bound:
-                    raise TooLarge(
-                        f"{size:,} bytes more do not fit: the files of {whose} take {taken:,} "
-                        f"of {bound:,}; remove some, or ask the owner of the server for more",
-                        {"asked": size, "used": taken, "quota": bound},
-                    )
-            if self._unwritten + size + MARGIN > free:
+            self._check_quotas(reservation.account, size)
+            if self._unwritten + size + MARGIN > space.free:
                 raise Unavailable(
-                    f"{size:,} bytes more do not fit on {place().disk}, which has {free:,} left",
-                    {"asked": size, "free": free},
+                    f"{size:,} bytes more do not fit on {place().disk}, which has {space.free:,} left; "
+                    "its owner must make room",
+                    {"asked": size, "free": space.free},
                 )
             reservation.size += size
             self._reserved[reservation.account] += size
             self._unwritten += size
+
+    def _check_quotas(self, account: str, size: int) -> None:
+        if self._files.get(account, 0) >= self.files:
+            raise TooLarge(
+                f"{account} has {self.files:,} files, and no account may have more; remove some",
+                {"files": self.files},
+            )
+        for (bound, taken), whose in zip(self._bounds(account), ("your files", "all files here"), strict=True):
+            if bound and taken + size > bound:
+                raise TooLarge(
+                    f"{size:,} bytes more do not fit: {whose} take {taken:,} "
+                    f"of {bound:,}; remove some, or ask the owner of the server for more",
+                    {"asked": size, "used": taken, "quota": bound},
+                )
 
     def _wrote(self, reservation: Reservation, size: int) -> None:
         with self._lock:

@@ -63,8 +63,9 @@ class Staging:
         descriptor: int,
         path: Parts,
         by: str,
-        resumable: bool,
-        stop: Callable[[], None] | None,
+        *,
+        resumable: bool = False,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.path = path

@@ -71,29 +71,39 @@ class Trash:
             return 0
 
     def _delete_folder(self, name: str, stop: Callable[[], bool]) -> int:
-        done = 0
         folder = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self._fd)
         try:
-            while inner := _some(folder, _BATCH):
-                for each in inner:
-                    if stop():
-                        return done
-                    try:
-                        os.unlink(each, dir_fd=folder)
-                        done += 1
-                    except OSError as error:  # Linux says EISDIR, POSIX EPERM
-                        if error.errno not in (errno.EISDIR, errno.EPERM):
-                            raise
-                        self.take(folder, each)
+            done = self._empty_folder(folder, stop)
         finally:
             os.close(folder)
         try:
             os.rmdir(name, dir_fd=self._fd)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # a file came late; the next round sees it
+            # Stopped before it was empty, or a file came late; the next round sees it.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             return done
         return done + 1
+
+    def _empty_folder(self, folder: int, stop: Callable[[], bool]) -> int:
+        done = 0
+        while inner := _some(folder, _BATCH):
+            for name in inner:
+                if stop():
+                    return done
+                done += self._unlink(folder, name)
+        return done
+
+    def _unlink(self, folder: int, name: str) -> int:
+        """How many files are deleted by it: one, or none when it is a folder, which becomes an entry of the trash."""
+        try:
+            os.unlink(name, dir_fd=folder)
+            return 1
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM):  # Linux says EISDIR, POSIX EPERM
+                raise
+        self.take(folder, name)
+        return 0
 
 
 def _some(folder: int, most: int) -> list[str]:

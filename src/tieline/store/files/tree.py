@@ -200,7 +200,7 @@ class Tree:
         with self.folder(source[:-1]) as old, self.folder(target[:-1]) as new:
             with self._lock, telling(source):
                 moved = facts.look(old.fd, source)
-                self._check_target(old, source, new, target, moved, replace)
+                self._check_target(old, source, new, target, moved, replace=replace)
                 (rename if replace else rename_new)(old.fd, source[-1], new.fd, target[-1])
                 self._clashes.changed(old.fd, removed=source[-1:])
                 self._clashes.changed(new.fd, added=target[-1:])
@@ -243,7 +243,7 @@ class Tree:
             return Folder(self._resolver.open(folder.fd, parts[-1:], FOLDER), parts, self._clashes, self._lock)
 
     def _check_target(
-        self, old: Folder, source: Parts, new: Folder, target: Parts, moved: Facts, replace: bool
+        self, old: Folder, source: Parts, new: Folder, target: Parts, moved: Facts, *, replace: bool
     ) -> None:
         there = new.look(target[-1])
         if there is None:
