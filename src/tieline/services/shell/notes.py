@@ -2,7 +2,8 @@
 
 A note is one write to a file, and no disk is waited for, so it is made before the command starts: not even one that
 kills the server is missing from the audit. A commit costs more than `true`, so what was told in a moment shares one. Of
-two files one takes notes while what stands in the other is on its way to the store's disk. What the store does not take, its disk being full, stays noted and is tried again.
+two files one takes notes while what stands in the other is on its way to the store's disk. What the store does not
+take, its disk being full, stays noted and is tried again.
 """
 
 import asyncio
