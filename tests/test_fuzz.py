@@ -7,7 +7,7 @@ from fuzz.__main__ import dice_of, main, run, target, targets
 
 from tieline.wire import frames
 
-ROUNDS = {"peer": 60}
+ROUNDS = {"middle": 60, "peer": 60}
 
 
 @pytest.mark.parametrize("name", targets())

@@ -51,6 +51,10 @@ class Joined:
     def __init__(self, peer: tieline.Peer) -> None:
         self._peer = peer
         self.on_link: Callable[[str], None] | None = None
+        self.refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def over(self) -> None:
+        await self.refused
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._peer, name)
@@ -63,6 +67,7 @@ class House:
         self._server = server
         self._stack = stack
         self.talks: list[tuple[Screen, asyncio.Task[None]]] = []
+        self.clients: dict[str, Joined] = {}
 
     async def peer(self, name: str) -> tieline.Peer:
         return await self._stack.enter_async_context(testing.connect(self._server, account=name))
@@ -70,6 +75,7 @@ class House:
     async def talk(self, name: str, room: str = "lobby", told: str = "") -> Screen:
         """Somebody who is in the room, and was `told` something on coming in."""
         client: Any = Joined(await self.peer(name))
+        self.clients[name] = client
         screen = Screen()
         self.talks.append((screen, asyncio.create_task(Conversation(client, screen, 5.0).run(room))))
         screen.type("/who", "/who")  # answered after whatever is followed on coming in
@@ -271,3 +277,11 @@ async def test_what_was_shown_is_read_on_leaving_at_the_latest(house: House, mon
     await reads(other, {"builds": 1, "lobby": 0})
     bob.type("/quit")
     await reads(other, {"builds": 0, "lobby": 0})
+
+
+async def test_whom_the_server_lets_in_no_more_does_not_go_on_typing_into_nothing(house: House) -> None:
+    await house.talk("ada")
+    _, talk = house.talks.pop()
+    house.clients["ada"].refused.set_exception(tieline.LoginFailed())
+    with pytest.raises(tieline.LoginFailed):
+        await talk

@@ -43,3 +43,8 @@ def test_a_message_of_several_lines_cannot_pass_for_several_messages() -> None:
 def test_json_is_one_line_with_bytes_and_without_anything_that_acts(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"text": "grün \u202e\x9b", "data": b"\x00\xff"})
     assert capsys.readouterr().out == '{"text":"grün \\u202e\\u009b","data":"AP8="}\n'
+
+
+@pytest.mark.parametrize("at", [10**30, -(10**30)])
+def test_a_time_that_no_calendar_has_is_none_and_no_end_of_the_program(at: int) -> None:
+    assert output.message_lines(at, "ada", "hello")[0].startswith("--:-- ")

@@ -294,3 +294,23 @@ async def test_a_small_file_that_changes_all_the_while_is_not_sent_in_part(
     done = await peer.files.put(source, "/y")
     assert "changes" in done.failed[0].reason
     assert not (house.files / "y").exists()
+
+
+@pytest.mark.parametrize("what", ["put", "get", "list"])
+async def test_a_link_that_is_lost_while_it_is_asked_what_is_there_is_no_end(
+    house: House, stack: AsyncExitStack, tmp_path: Path, what: str
+) -> None:
+    (house.files / "lab").mkdir()
+    (house.files / "lab" / "x").write_text("hello")
+    (tmp_path / "x").write_text("hello")
+    peer = await house.login(stack, "ada")
+    works = {
+        "put": lambda: peer.files.put(tmp_path / "x", "/lab"),
+        "get": lambda: peer.files.get("/lab/*", tmp_path / "down"),
+        "list": lambda: peer.files.list("/lab"),
+    }
+    asked = asyncio.create_task(works[what]())
+    await asyncio.sleep(0)  # the question is on its way
+    assert peer.link is not None
+    peer.link.stream.abort()
+    await asked

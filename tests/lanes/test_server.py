@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
 from contextlib import AsyncExitStack, suppress
 
 import msgspec
@@ -125,6 +126,26 @@ async def test_callers_without_a_token_are_dropped_in_time_and_keep_nobody_out(
         sock.settimeout(20)
         assert await asyncio.to_thread(sock.recv, 1) == b""
         sock.close()
+
+
+async def test_a_system_without_threads_turns_a_lane_away_and_serves_the_next(
+    house: House, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await house.login(stack, "ada")
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tieline.lane":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises((LinkError, OSError)):
+        await open_lane(peer)
+    assert "could not be served" in caplog.text
+    assert (house.server.lanes._threads, len(house.server.lanes._opening)) == (0, 0)
+    monkeypatch.undo()
+    (await open_lane(peer)).close()
 
 
 async def test_a_hello_that_comes_byte_by_byte_is_still_a_lanes(house: House, stack: AsyncExitStack) -> None:

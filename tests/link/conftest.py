@@ -97,12 +97,12 @@ async def serve(certificate, nothing_is_left):
     """`serve()` gives a started Listener whose routes echo; `.seen` lists (route, opening), `.port` is where it is."""
     started = []
 
-    def start(sockets=None, *, tls=True, allow_plain=False, routes=None, **limits):
+    def start(sockets=None, *, tls=True, allow_plain=False, routes=None, shown=certificate, **limits):
         seen = []
         listener = Listener(
             sockets or listen_tcp("127.0.0.1", 0),
             routes or echoes(seen),
-            tls=certificate.context() if tls else None,
+            tls=shown.context() if tls else None,
             limits=Limits(**limits),
             allow_plain=allow_plain,
         )

@@ -2,7 +2,8 @@ import asyncio
 import select
 import socket
 import ssl
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from tieline.errors import DialFailed, PinMismatch
 from tieline.limits import Limits
 from tieline.link import dial
 from tieline.link.dial import FIRST_PAUSE, LONGEST_PAUSE, backoff, dial_stream, why
+from tieline.transports import certificate as certificates
 from tieline.transports.address import Address
+from tieline.transports.certificate import ServerCertificate, make_certificate
 from tieline.transports.tls import client_context
 from tieline.transports.tls_handshake import dial_tls
 from tieline.transports.unix import listen_unix
@@ -98,6 +101,21 @@ async def test_the_pinned_server_is_reached_and_both_sides_know_the_binding(serv
     assert (stream.info.kind, stream.info.alpn, stream.info.binding) == ("tls", "tieline/1", certificate.end_point)
     await until(lambda: ear.heard == b"native:")
     await closed(stream, ear)
+
+
+@pytest.mark.parametrize("days", [400, -400 * 20], ids=["made a year ahead", "expired for a year"])
+async def test_a_pinned_certificate_is_the_right_one_whatever_the_clocks_say(serve, monkeypatch, days):
+    wrong = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=days))
+    clock = SimpleNamespace(datetime=wrong, UTC=UTC, timedelta=timedelta)
+    monkeypatch.setattr(certificates, "datetime", clock)
+    made = ServerCertificate(*make_certificate([]))
+    monkeypatch.undo()
+    ear, listener = Ear(), serve(shown=made)
+    stream = await dial_stream(at(listener, "tls", pin=made.pin), ear)
+    assert stream.info.binding == made.end_point
+    await closed(stream, ear)
+    with pytest.raises(PinMismatch):
+        await dial_stream(at(listener, "tls", pin="0" * 64), Ear())
 
 
 async def test_who_speaks_so_late_that_it_was_greeted_dials_again(serve, certificate, monkeypatch):

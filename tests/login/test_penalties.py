@@ -73,6 +73,7 @@ def test_a_clock_set_back_lengthens_no_wait() -> None:
     for _ in range(50):
         penalties.failed(ADA, "192.0.2.1", 1e9)
     assert penalties.wait(ADA, "192.0.2.1", 0.0) <= BLOCK.longest
+    assert penalties.wait(ADA, "192.0.2.1", 1.0 + BLOCK.longest) == 0.0, "and it is over, not begun anew for a year"
 
 
 def test_memory_is_bounded_whoever_tries() -> None:

@@ -86,12 +86,18 @@ async def fill(store: SqliteStore) -> int:
     raise AssertionError("the disk never became full")
 
 
-async def test_a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room(store: SqliteStore) -> None:
+async def test_a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
     published: list[int] = []
     store.on_committed = lambda added: published.extend(post.outcome.position for post in added["lobby"])
     await store._write(lambda db, log: db.execute("PRAGMA max_page_count = 500").fetchone())
     stored = await fill(store)
     assert await store.head("lobby") == stored
+    for turn in range(3):
+        with pytest.raises(Unavailable):
+            await store.post("lobby", "ada", "x" * 100_000, f"again-{turn}", 0)
+    assert caplog.text.count("disk of the data folder is full") == 1, "once, and not for every batch"
     with pytest.raises(Unavailable, match="disk is full"):
         await store.post("lobby", "ada", "x" * 100_000, "long", 0)
     await store._write(lambda db, log: db.execute("PRAGMA max_page_count = 100000").fetchone())

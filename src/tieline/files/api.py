@@ -173,7 +173,7 @@ class Files:
         """The same one by one, for large folders."""
         after: str | None = ""
         while after is not None:
-            page: dict[str, Any] = await self._client.call(f"{self._at}files.list", path=path, after=after)
+            page: dict[str, Any] = await self._client.call(f"{self._at}files.list", retry=True, path=path, after=after)
             for entry in msgspec.convert(page["entries"], list[Entry]):
                 yield entry
             after = page["next"]
@@ -205,7 +205,7 @@ class Files:
 
     async def stat(self, path: str) -> Entry:
         """What lies at a path. Raises NotFound."""
-        found: Entry = await self._client.call(f"{self._at}files.stat", path=path, returns=Entry)
+        found: Entry = await self._client.call(f"{self._at}files.stat", retry=True, path=path, returns=Entry)
         return found
 
     # -- inside --------------------------------------------------------------------------------------------------

@@ -89,7 +89,14 @@ class LaneServer:
         if oldest is not None:
             oldest.stop(Overloaded("too many callers want lanes"))
         served.timer = self._loop.call_later(self._limits.opening, served.stop, Unavailable("it took too long"))
-        threading.Thread(target=self._run, args=(served, tls), name="tieline.lane", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(served, tls), name="tieline.lane", daemon=True).start()
+        except RuntimeError as error:  # the system has no thread for it: this caller leaves, and the next is served
+            log.warning("a lane could not be served: %s", error)
+            with self._lock:
+                self._opening.pop(served, None)
+            sock.close()
+            self._gone(served)
 
     def cut(self, account: str, device: str | None = None, reason: str = "access was revoked") -> int:
         """End every lane of an account, or of one of its devices. Returns how many there were."""

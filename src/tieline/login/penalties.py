@@ -96,9 +96,11 @@ class _Counter:
 
     def wait(self, key: object, now: float) -> float:
         failures, last = self._entries.get(key, (0, now))
-        # A clock that was set back must not turn 10 s into a year: nobody waits longer than the scale says.
-        since = max(0.0, now - last)
-        return max(0.0, self._scale.delay(failures) - since)
+        if now < last:
+            # A clock that was set back must not turn 10 s into a year: it counts from now.
+            last = now
+            self._entries[key] = failures, now
+        return max(0.0, self._scale.delay(failures) - (now - last))
 
     def add(self, key: object, now: float) -> None:
         failures, last = self._entries.pop(key, (0, now))

@@ -279,7 +279,9 @@ class Topic:
                 log.exception("what was to be done about a subscriber of %s failed", self.name)
 
     def _start(self, after: int | None) -> int:
-        if after is None:
+        # A position that is not reached yet is one of an earlier server, whose clock was ahead maybe: of a topic whose
+        # newest value is all that matters, that value is news.
+        if after is None or (self._latest and after > self.position):
             return self.position - 1 if self._latest and self._tail else self.position
         kept = 0 if self._read is not None else self._first - 1
         return max(kept, min(after, self.position))

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from itertools import groupby
 from queue import SimpleQueue
@@ -35,6 +36,8 @@ class Job(Promise[Any], eq=False, gc=False):
 Item = Post | Job
 WEIGHT = 256
 "Bytes that a waiting message is counted as beside its text, near enough."
+SILENCE = 60.0
+"Seconds between two complaints about the disk: on a full one every batch fails, and the log may lie on it too."
 Deliver = Callable[[list[Item], Committed], None]
 "A batch whose outcomes are final, and what it added."
 
@@ -118,6 +121,7 @@ class Commits:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._log = MessageLog(db)
+        self._complained = -SILENCE
 
     def commit(self, batch: list[Item]) -> Committed:
         """Write the batch, durably, and say what it added. Each item has its outcome then. Never raises."""
@@ -129,6 +133,9 @@ class Commits:
                 return self._write(batch, MessageLog.append_new)
         except Exception as error:  # whatever it was: each author is told, and the thread goes on
             self._undo()
+            if not _is_disk_trouble(error) or time.monotonic() - self._complained >= SILENCE:
+                self._complained = time.monotonic()
+                _complain(error)
             for item in batch:
                 item.outcome = _refusal(error)
             return {}
@@ -175,15 +182,24 @@ def _is_disk_trouble(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR
 
 
-def _refusal(error: Exception) -> TielineError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _complain(error: Exception) -> None:
+    if _is_full(error):
         log.error("the disk of the data folder is full: nothing is stored until there is room")
+    elif _is_disk_trouble(error):
+        log.error("the database could not be written", exc_info=error)
+    else:
+        log.error("a batch of the database failed", exc_info=error)
+
+
+def _refusal(error: Exception) -> TielineError:
+    if _is_full(error):
         return Unavailable("nothing was stored: the server's disk is full; try again when its owner has made room")
     if _is_disk_trouble(error):
-        log.error("the database could not be written", exc_info=error)
         return Unavailable(f"nothing was stored: the server cannot write to its disk ({error}); try again later")
-    log.error("a batch of the database failed", exc_info=error)
     return InternalError("nothing was stored: the store failed; the server's log says why")
 
 

@@ -100,6 +100,16 @@ async def test_who_comes_back_hears_what_is_new_and_nothing_from_before(house: H
     assert (room["name"], room["unread"]) == ("@ada", 4)
 
 
+async def test_who_comes_back_after_the_clock_was_set_back_hears_what_is_new(house: House) -> None:
+    """As with a server that was started again, its inboxes forgotten, once its clock was right."""
+    ada, bob = house.login("ada"), house.login("bob")
+    year_ahead = int((house.now + 365 * 86_400) * 1_000_000)
+    again = await follow(bob, after=year_ahead)
+    await say(ada, "three", room="@bob")
+    [event] = await hear(again, 1)
+    assert event.value["message"]["text"] == "three"
+
+
 async def test_positions_stay_whole_numbers_for_every_client() -> None:
     year_2200 = 7_258_118_400.0
     inboxes = Inboxes(DEFAULT, lambda: year_2200)

@@ -83,6 +83,22 @@ async def test_a_watcher_who_comes_back_hears_what_is_new(house: House) -> None:
     assert event.position > last.position
 
 
+@pytest.mark.parametrize("limits", [QUICK])
+async def test_a_watcher_from_before_the_clock_was_set_back_hears_who_is_here(house: House) -> None:
+    watcher = house.login("eve")
+    events = await watch(watcher)
+    [last] = await hear(events, 1)
+    await events.aclose()
+    await watcher.call("echo.say", value=None)
+    house.now -= 365 * 86_400
+    again = watcher.subscribe("presence/lobby", after=last.position)
+    [event] = await hear(again, 1)
+    assert event.position < last.position
+    await house.login("ada").call("chat.enter", room="lobby")
+    await house.login("ada").subscribe("room/lobby").open()
+    assert (await hear(again, 1))[0].value["here"] == ["ada"]
+
+
 class Published(Presence):
     """Presence with one watched room, whose topic only notes what is published."""
 

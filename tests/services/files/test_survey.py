@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 import pytest
 from tests.services.files.conftest import House
@@ -53,6 +54,17 @@ async def test_a_file_from_the_far_future_is_counted_like_others(house: House) -
     assert await sums(house) == {"": Sums(15, 3)}
     ada = await house.login("ada")
     assert (await ada.call("files.stat", path="/future", returns=File)).modified > 1_795_000_000_000
+
+
+async def test_what_was_put_while_the_clock_was_a_year_ahead_is_counted_as_it_is(house: House) -> None:
+    await put(house, "ada", "/x", b"put")
+    await put(house, "ada", "/y", b"put")
+    (house.root / "x").unlink()
+    (house.root / "y").write_text("longer, by hand")
+    files = house.server.files
+    right = module.Survey(files.tree, files._catalogue, files.threads.unhurried, lambda: time.time() - 365 * 86_400)
+    await right.again()
+    assert await sums(house) == {"ada": Sums(15, 1)}
 
 
 async def test_trouble_with_one_survey_is_told_and_there_is_another(

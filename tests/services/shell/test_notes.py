@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.services.shell.leftovers import until
 
+from tieline.services.shell import notes as notes_module
 from tieline.services.shell.notes import File, Notes
 from tieline.store.shell import Begun, CommandEntry
 from tieline.store.sqlite import SqliteStore
@@ -147,3 +148,70 @@ async def test_without_a_folder_it_is_stored_all_the_same(store: SqliteStore) ->
     notes.begun(begun(1))
     await notes.close()
     assert await kept(store) == [("id-1", "")]
+
+
+async def full(store: SqliteStore, yes: bool) -> None:
+    """As if the disk of the database were full."""
+    await store._write(lambda db, log: db.execute(f"PRAGMA max_page_count = {1 if yes else 1_000_000}").fetchone())
+
+
+def many(notes: Notes, first: int) -> list[tuple[str, str]]:
+    """More than fits the pages there are, begun and ended."""
+    numbers = range(first, first + 200)
+    for number in numbers:
+        notes.begun(begun(number))
+        notes.ended((f"id-{number}", "", 9, "exit 0", 0))
+    return [(f"id-{number}", "exit 0") for number in numbers]
+
+
+async def test_what_a_full_disk_does_not_take_is_tried_again_until_it_does(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notes_module, "AGAIN", 0.01)
+    notes = Notes(store, 10_000, tmp_path)
+    await notes.start()
+    await full(store, True)
+    told = many(notes, 0)
+    await until(lambda: caplog.text.count("is tried again") > 2)
+    told += many(notes, 1000)
+    assert await kept(store) == []
+    await full(store, False)
+    await until(lambda: not any(sizes(tmp_path)) or notes._due == [])
+    await notes.written()
+    assert await kept(store) == told
+    await notes.close()
+
+
+async def test_what_a_full_disk_never_took_is_told_by_the_next_start_with_room(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    notes = Notes(store, 10_000, tmp_path)
+    await notes.start()
+    await full(store, True)
+    told = many(notes, 0)
+    for _ in range(2):
+        async with asyncio.timeout(20):
+            await notes.close()
+        notes = Notes(store, 10_000, tmp_path)
+        await notes.start()
+    assert await kept(store) == []
+    await full(store, False)
+    await notes.written()
+    assert await kept(store) == told
+    await notes.close()
+
+
+async def test_notes_wait_for_a_full_disk_within_a_bound(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notes_module, "WAITING", 300)
+    notes = Notes(store, 10_000, tmp_path)
+    await notes.start()
+    await full(store, True)
+    told = many(notes, 0)
+    assert "takes nothing more" in caplog.text
+    assert sum(sizes(tmp_path)) == 300
+    await full(store, False)
+    await notes.written()
+    assert await kept(store) == told[:150]
+    await notes.close()

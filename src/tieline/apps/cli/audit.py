@@ -55,7 +55,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     begun = entry["begun"]
     heard = entry.get("heard")
     ended = entry.get("ended") or heard
-    took = (ended if ended is not None else time.time() * 1000) - begun["at"]
+    took = max(0.0, (ended if ended is not None else time.time() * 1000) - begun["at"])
     command = shlex.join(begun["argv"])
     return (
         clock(begun["at"]),

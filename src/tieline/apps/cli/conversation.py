@@ -9,6 +9,7 @@ from tieline.login.names import as_said
 from tieline.wire.safe_text import safe_text
 
 from .chat_commands import COMMANDS
+from .first import first
 from .history import Message
 from .output import message_lines
 from .posting import post
@@ -45,16 +46,13 @@ class Conversation:
         self._said_how_to_answer = False
 
     async def run(self, room: str) -> None:
-        """Talk until it is over."""
+        """Talk until it is over. Raises LoginError when the server lets us in no more."""
         self.client.on_link = self._link_changed
         inbox: list[asyncio.Task[None]] = []
         try:
             await self.enter(room)
             inbox.append(asyncio.create_task(self._inbox()))
-            async for line in self.screen.typed():
-                await self._typed(line)
-                if self.over:
-                    return
+            await first(self._talk(), self.client.over())
         finally:
             following, marker = self._leave()
             await _end([*following, *inbox], marker)
@@ -95,6 +93,12 @@ class Conversation:
     async def ask(self, method: str, **params: Any) -> Any:
         """A call within the timeout."""
         return await self.client.call(method, timeout=self.timeout, **params)
+
+    async def _talk(self) -> None:
+        async for line in self.screen.typed():
+            await self._typed(line)
+            if self.over:
+                return
 
     async def _typed(self, line: str) -> None:
         try:

@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tieline.errors import LinkError
 from tieline.limits import Limits
@@ -16,6 +16,7 @@ from tieline.rpc.handlers import Handlers
 from tieline.services import shell
 from tieline.services.shell.elsewhere import ServerAudit, ServerRules
 
+from .first import first
 from .loops import loop_factory
 from .options import Where
 from .output import note
@@ -54,7 +55,7 @@ async def _offer(target: Target, timeout: float, words: Sequence[str], folder: P
             client.on_link = lambda sentence: note(f"{client.server_name}: {sentence}")
             note(f"This machine can be called as {called} through {client.server_name}: {', '.join(words)}.")
             note(f"Who has the scope {_scopes(words)} there may do this as the user who runs this. Ctrl-C ends it.")
-            await _first(client.over(), stop.wait())
+            await first(client.over(), stop.wait())
             if client.is_open:
                 await client.withdraw()
 
@@ -118,7 +119,7 @@ async def _first_link(stack: AsyncExitStack, target: Target, timeout: float, sto
     for attempt in count(1):
         dialling = asyncio.ensure_future(open_client(stack, target, timeout, ping=PATIENCE))
         try:
-            await _first(asyncio.shield(dialling), stop.wait())
+            await first(asyncio.shield(dialling), stop.wait())
             if dialling.done():
                 return dialling.result()
         except LinkError as error:
@@ -128,20 +129,7 @@ async def _first_link(stack: AsyncExitStack, target: Target, timeout: float, sto
             dialling.cancel()
             await asyncio.gather(dialling, return_exceptions=True)
         if not stop.is_set():
-            await _first(asyncio.sleep(backoff(attempt, random.random())), stop.wait())
+            await first(asyncio.sleep(backoff(attempt, random.random())), stop.wait())
         if stop.is_set():
             break
     return None
-
-
-async def _first(*waits: Awaitable[Any]) -> None:
-    """Until one of them is over; raises what it raised."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -86,8 +86,12 @@ def age(seconds: float) -> str:
 
 
 def clock(at: int, *, short: bool = False) -> str:
-    """A server's time (unix ms) in this machine's zone."""
-    return time.strftime("%H:%M" if short else "%Y-%m-%d %H:%M:%S", time.localtime(at / 1000))
+    """A server's time (unix ms) in this machine's zone; `--:--` for one that no calendar has."""
+    try:
+        when = time.localtime(at / 1000)
+    except (OverflowError, OSError, ValueError):
+        return "--:--"
+    return time.strftime("%H:%M" if short else "%Y-%m-%d %H:%M:%S", when)
 
 
 def message_lines(at: int, by: str, text: str, *, short: bool = False, place: str = "") -> list[str]:

@@ -4,13 +4,14 @@ Methods, lanes and the HTTP door all come through here. The loop never waits for
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from tieline.errors import Denied, NotFound
+from tieline.errors import Denied, NotFound, Unavailable
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.digests import Catalogue as DigestCatalogue
@@ -27,6 +28,7 @@ from tieline.store.files.quota import Quota
 from tieline.store.files.staging_area import StagingArea
 from tieline.store.files.tree import Opened, Tree
 
+log = logging.getLogger("tieline.files")
 _Files = list[File]
 
 
@@ -172,7 +174,7 @@ class Files:
                 return removed.kind, self._catalogue.forget_from_thread(parts)
 
         kind, forgotten = await self.threads.keep(identity.account, remove)
-        await asyncio.wrap_future(forgotten)
+        await self._done(forgotten)
         if kind == "folder" and whole:
             self.housekeeping.empty_trash()
         return kind
@@ -190,7 +192,7 @@ class Files:
                 self.tree.move(old, new, replace=replace)
                 return self._catalogue.moved_from_thread(old, new)
 
-        await asyncio.wrap_future(await self.threads.keep(identity.account, move))
+        await self._done(await self.threads.keep(identity.account, move))
         return shown(new)
 
     async def abandon(self, identity: Identity, area: StagingArea) -> Abandoned:
@@ -201,6 +203,15 @@ class Files:
         return Abandoned(held.bytes, held.files)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    async def _done(self, told: Future[None]) -> None:
+        """What was done on the disk is done, also when that is so full that the catalogue cannot be told: an entry of
+        what is not there is not believed, and a survey finds it. And who removes something makes room."""
+        try:
+            await asyncio.wrap_future(told)
+        except Unavailable as error:
+            log.warning("the catalogue was not told of a change: %s", error)
+            self.housekeeping.survey.soon()
 
     async def _target(self, identity: Identity, source: Parts, path: str) -> Parts:
         parts = parse(path, self._limits)

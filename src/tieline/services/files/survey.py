@@ -1,5 +1,6 @@
 """The catalogue compared with the disk: files that came, changed or went by hand are counted, and their digests not
-believed. At the start and every hour, a little at a time; what is put meanwhile is left alone.
+believed. At the start and every hour, and soon after the catalogue could not be told of a change; a little at a time.
+What is put meanwhile is left alone.
 """
 
 import asyncio
@@ -7,10 +8,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from itertools import islice
 from typing import Protocol
 
-from tieline.errors import CallError
+from tieline.errors import CallError, Unavailable
 from tieline.store.files.catalogue import Entry
 from tieline.store.files.facts import Facts
 from tieline.store.files.names import Parts, parse, shown
@@ -19,6 +21,8 @@ from tieline.store.files.tree import Tree
 log = logging.getLogger("tieline.files")
 EVERY = 3600.0
 "Seconds from one survey to the next."
+SOON = 30.0
+"Seconds until one that is wanted: a disk that is full now may have room then."
 BATCH = 500
 "Files looked at between two pauses."
 PAUSE = 0.005
@@ -46,15 +50,30 @@ class Survey:
         self._catalogue = catalogue
         self._threads = threads
         self._clock = clock
+        self._wanted = asyncio.Event()
+
+    def soon(self) -> None:
+        """The catalogue could not be told of a change: look before the hour is over."""
+        self._wanted.set()
 
     async def run(self) -> None:
         """Until it is cancelled. Trouble with one survey is told, and there is another."""
         while True:
             try:
                 await self.again()
+            except Unavailable as error:
+                log.warning("comparing the catalogue with the disk is tried again: %s", error)
+                self.soon()
             except Exception:  # a fault of ours must not be the end of all surveys
                 log.exception("comparing the catalogue with the disk failed; nothing depends on it but the sums")
-            await asyncio.sleep(EVERY)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY):
+                await self._wanted.wait()
+                await asyncio.sleep(SOON)
+        self._wanted.clear()
 
     async def again(self) -> None:
         """Afterwards the catalogue's sums are those of the disk, but for what changed meanwhile."""

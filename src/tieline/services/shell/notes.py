@@ -2,7 +2,8 @@
 
 A note is one write to a file, and no disk is waited for, so it is made before the command starts: not even one that
 kills the server is missing from the audit. A commit costs more than `true`, so what was told in a moment shares one. Of
-two files one takes notes while what stands in the other is on its way to the store's disk.
+two files one takes notes while what stands in the other is on its way to the store's disk. What the store does not
+take, its disk being full, stays noted and is tried again.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from struct import Struct
 
 import msgspec
 
-from tieline.errors import TielineError
+from tieline.errors import TielineError, Unavailable
 from tieline.limits import MiB
 from tieline.store.shell import Begun, ShellStore
 from tieline.wire.messages import UNREADABLE
@@ -22,6 +23,10 @@ from tieline.wire.messages import UNREADABLE
 log = logging.getLogger("tieline.shell")
 GATHERED = 0.05
 "Seconds that what is noted waits for more, to be written together."
+AGAIN = 5.0
+"Seconds until what the store did not take is tried again."
+WAITING = 20_000
+"Notes that wait for a store that takes none, at most; what comes then is in the log only."
 LARGE = 1 * MiB
 "Bytes from which on a file of notes is made small again."
 Ended = tuple[str, str, int, str, int]
@@ -61,11 +66,15 @@ class File:
         return notes
 
     def clear(self) -> None:
-        if self._end > LARGE:
-            os.ftruncate(self._descriptor, 0)
-        if self._end:
-            os.pwrite(self._descriptor, _LAST, 0)
-        self._end = 0
+        try:
+            if self._end > LARGE:
+                os.ftruncate(self._descriptor, 0)
+            if self._end:
+                os.pwrite(self._descriptor, _LAST, 0)
+        except OSError as error:  # they are told once more, which changes nothing
+            log.error("notes of what commands did could not be removed: %s", error)
+        else:
+            self._end = 0
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -91,6 +100,7 @@ class Notes:
         self._due: list[Begun | Ended | Lost] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[list[BaseException | None]] | None = None
+        self._refused = False  # the store did not take the last ones
 
     async def start(self) -> None:
         """Write what a killed server has left, and that what ran there had its end."""
@@ -98,7 +108,7 @@ class Notes:
             self._due += file.read()
         self.lost("")
         await self.written()
-        for file in self._files:
+        for file in self._files if not self._refused else ():
             file.clear()
 
     def begun(self, begun: Begun) -> None:
@@ -121,8 +131,12 @@ class Notes:
             await asyncio.wait([self._writing])
 
     async def close(self) -> None:
-        while self._due or self._writing is not None:
+        """What the store does not take now is told by the next start."""
+        await self.written()
+        while (self._due or self._writing is not None) and not self._refused:
             await self.written()
+        if self._timer is not None:
+            self._timer.cancel()
         for file in self._files:
             file.close()
         self._files = []
@@ -131,6 +145,9 @@ class Notes:
 
     def _tell(self, note: Begun | Ended) -> None:
         """A command waits for this to start."""
+        if len(self._due) >= WAITING:
+            log.error("the audit takes nothing more until it can be written: %s", note)
+            return
         if self._files:
             self._files[0].add(note)
         self._due.append(note)
@@ -160,12 +177,25 @@ class Notes:
         except TielineError as error:  # the store is closed already
             log.error("the audit could not be written: %s", error)
             return
-        self._writing.add_done_callback(self._written)
+        self._writing.add_done_callback(lambda done: self._written(due, done.result()))
 
-    def _written(self, done: "asyncio.Future[list[BaseException | None]]") -> None:
+    def _written(self, due: "list[Begun | Ended | Lost]", errors: list[BaseException | None]) -> None:
         self._writing = None
-        for error in filter(None, done.result()):
-            log.error("the audit could not be written: %s", error)
+        again: list[Begun | Ended | Lost] = []
+        for told, error in zip(due, errors, strict=True):
+            if isinstance(error, Unavailable) or (again and error is None):
+                again.append(told)  # an end too that came to nothing, for its beginning was refused
+            elif error is not None:
+                log.error("the audit could not be written: %s", error)
+        self._refused = bool(again)
+        if again:
+            # Their file is kept, and written on: to tell what is stored already changes nothing.
+            log.error("the audit could not be written, and is tried again: %d entries wait", len(again))
+            self._due[:0] = again
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(AGAIN, self._write)
+            return
         if self._files:
             self._files[1].clear()
         if self._due:

@@ -36,7 +36,10 @@ class Recording:
 
     def close(self) -> None:
         """Fine to call twice."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # what was gathered found no room; it counts as closed all the same
+            log.error("a recording lacks its end: %s", error)
 
     def _event(self, kind: str, content: str) -> None:
         if self._file.closed:
@@ -57,4 +60,4 @@ class Recording:
             self._file.write(line)
         except OSError as error:  # the disk is full: the session matters more
             log.error("a recording breaks off: %s", error)
-            self._file.close()
+            self.close()

@@ -1,6 +1,7 @@
 """One command that runs: its pipes and its process, from start to last byte, and how it is ended when nobody waits."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -8,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tieline.errors import CallError, InternalError, NotFound
+from tieline.errors import CallError, InternalError, NotFound, Overloaded
 from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
@@ -228,4 +229,6 @@ def refusal(error: OSError) -> CallError:
     """Why a program could not be started, for whoever asked."""
     if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
         return NotFound(f"the command could not be started: {error.filename}: {error.strerror}")
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+        return Overloaded(f"no command can be started now: {error.strerror}")
     return InternalError(f"the command could not be started: {error.strerror}")

@@ -64,14 +64,17 @@ _TOGETHER = 64
 "Rows in one statement: each statement takes the interpreter's lock from the threads that bring the next ones."
 _RECORD_ONE = _RECORD.format(_ROW)
 _RECORD_MANY = _RECORD.format(", ".join([_ROW] * _TOGETHER))
-_LEARN = """
+DAY = 86_400_000
+"Milliseconds. What was recorded so long after the moment one asks for was so by a clock that was wrong, and is old."
+_OLD = f"files.at NOT BETWEEN ? AND ? + {DAY}"
+_LEARN = f"""
     INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = excluded.digest
-    WHERE files.at < ? OR (size, mtime, inode) = (excluded.size, excluded.mtime, excluded.inode)
+    WHERE {_OLD} OR (size, mtime, inode) = (excluded.size, excluded.mtime, excluded.inode)
 """
-_NOTICE = """
+_NOTICE = f"""
     INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
-    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = NULL WHERE files.at < ?
+    size = excluded.size, mtime = excluded.mtime, inode = excluded.inode, digest = NULL WHERE {_OLD}
 """
 
 
@@ -96,7 +99,7 @@ class SqliteCatalogue(Database):
         What was recorded of another file since then is left as it is.
         """
         row = _row(entry)
-        return self._sum_up(lambda db: db.execute(_LEARN, (*row, before)))
+        return self._sum_up(lambda db: db.execute(_LEARN, (*row, before, before)))
 
     async def known(self, paths: Iterable[str]) -> dict[str, Entry]:
         """What is known of these, by path; ask `Entry.holds` before believing it."""
@@ -133,14 +136,14 @@ class SqliteCatalogue(Database):
     def notice(self, entries: Sequence[Entry], before: int) -> asyncio.Future[None]:
         """These are on the disk, and not as they were known, or not known at all. Whose they are stays. What was
         recorded after `before` (unix milliseconds) is left as it is."""
-        rows = [(*_row(msgspec.structs.replace(entry, digest=None)), before) for entry in entries]
+        rows = [(*_row(msgspec.structs.replace(entry, digest=None)), before, before) for entry in entries]
         return self._sum_up(lambda db: db.executemany(_NOTICE, rows))
 
     def gone(self, paths: Sequence[str], before: int) -> asyncio.Future[None]:
         """These are not on the disk any more, unless they were recorded after `before`."""
         asked = json.dumps(list(paths))
-        sql = "DELETE FROM files WHERE path IN (SELECT value FROM json_each(?)) AND at < ?"
-        return self._sum_up(lambda db: db.execute(sql, (asked, before)))
+        sql = f"DELETE FROM files WHERE path IN (SELECT value FROM json_each(?)) AND {_OLD}"
+        return self._sum_up(lambda db: db.execute(sql, (asked, before, before)))
 
     async def entries(self, after: str, limit: int) -> list[Entry]:
         """What is known, by path, from behind `after`: for comparing with the disk."""
