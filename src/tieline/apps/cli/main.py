@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from tieline.errors import DialFailed, InvalidArgument
+from tieline.errors import DialFailed, not_utf8
 from tieline.wire.safe_text import safe_text
 
 from .commands import tieline
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except UnicodeEncodeError as error:
-        complain(InvalidArgument(f"{error.object[:200]!a} is not UTF-8, and what is not cannot be sent"))
+        complain(not_utf8(error))
         return ExitCode.USAGE
     except Exception as error:  # those with an exit code are told in a sentence, the others are raised on
         code = exit_code(error)
