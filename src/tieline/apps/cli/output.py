@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -10,8 +11,9 @@ from tieline.wire.safe_text import safe_json, safe_lines, safe_text
 
 
 def note(text: str) -> None:
-    """A sentence to the person at the keyboard."""
-    click.echo(text, err=True)
+    """A sentence to the person at the keyboard. Where it cannot be written (a full disk), what was done stays done."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def print_json(value: Any, *, pretty: bool = False) -> None:
