@@ -123,3 +123,9 @@ def test_a_wrong_choice_is_answered_with_what_there_is_once(command: str, choice
     done = people("eve").run(command, "nope")
     assert done.returncode == 2
     assert done.stderr.count(choice) == 1
+
+
+def test_a_ticket_that_is_empty_is_called_that(people: People) -> None:
+    done = people("eve").run("join", "")
+    assert done.returncode == 2
+    assert done.stderr.startswith("tieline: ticket: it is empty; `tieline invite NAME`")
