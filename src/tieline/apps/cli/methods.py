@@ -1,7 +1,5 @@
 """`tieline methods`: what the server offers, or a machine."""
 
-import shutil
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +9,7 @@ from tieline.wire.safe_text import safe_text
 
 from .commands import examples
 from .options import Where, json_option, server_options
-from .output import note, print_json
+from .output import columns, note, print_json
 from .session import ask, run
 
 Entry = dict[str, Any]
@@ -49,9 +47,8 @@ def methods(where: Where, prefix: str, machine: str | None, openrpc: bool, as_js
     if as_json:
         print_json(entries, pretty=True)
         return
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for entry in entries:
-        for line in lines(entry, columns):
+        for line in lines(entry, columns()):
             click.echo(line)
     if not entries:
         note(f"There is no method that begins with {safe_text(prefix)}." if prefix else "It offers no methods.")
@@ -66,21 +63,21 @@ def _entries(where: Where, machine: str | None) -> list[Entry]:
     return found
 
 
-def lines(entry: Entry, columns: int | None = None) -> Iterator[str]:
-    """How it is called, and below what it does; no wider than `columns` where that can be."""
+def lines(entry: Entry, width: int | None = None) -> Iterator[str]:
+    """How it is called, and below what it does; no wider than `width` where that can be."""
     name, signature = safe_text(entry["name"]), safe_text(entry["signature"])
     # A parameter stays on one line with its type and default.
     parts = [part.replace(" ", "\xa0") for part in f"{name}{signature}".split(", ")]
-    first, *more = _wrapped(", ".join(parts).replace("\xa0->\xa0", " ->\xa0"), columns, "", "    ")
+    first, *more = _wrapped(", ".join(parts).replace("\xa0->\xa0", " ->\xa0"), width, "", "    ")
     yield (click.style(name, bold=True) + first.removeprefix(name)).replace("\xa0", " ")
     yield from (line.replace("\xa0", " ") for line in more)
     needs = f"(needs {entry['scope']})" if entry["scope"] else ""
-    yield from _wrapped(f"{safe_text(entry['about'])} {safe_text(needs)}".strip(), columns, "  ", "  ")
+    yield from _wrapped(f"{safe_text(entry['about'])} {safe_text(needs)}".strip(), width, "  ", "  ")
 
 
-def _wrapped(text: str, columns: int | None, first: str, rest: str) -> list[str]:
+def _wrapped(text: str, width: int | None, first: str, rest: str) -> list[str]:
     from textwrap import wrap
 
-    if columns is None:
+    if width is None:
         return [first + text] if text else []
-    return wrap(text, max(columns, 20), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    return wrap(text, max(width, 20), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
