@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import tieline
-from tieline.errors import ProtocolError
+from tieline.errors import DialFailed
 
 GREETING = b"vm: a Tieline server. What is your name?\r\n"
 
@@ -50,7 +50,7 @@ async def test_a_caller_who_spoke_too_late_and_was_taken_for_a_person_calls_agai
 
 async def test_who_never_speaks_tieline_is_given_up() -> None:
     async with front(0, greeted=100) as (port, callers):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(DialFailed, match=r"another program, whose answer begins with b'.*check the port"):
             async with tieline.connect(f"tcp://127.0.0.1:{port}"):
                 pass
         assert len(callers) == 3

@@ -34,6 +34,7 @@ from tieline.login.client import ClientLogin
 from tieline.login.credential import Credential
 from tieline.login.exchange import Turns, enter
 from tieline.login.identity import Identity
+from tieline.login.strangers import stranger
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.transports.address import Address, parse
@@ -98,9 +99,9 @@ class Client(Peer):
                 try:
                     await self._link_up()
                     return
-                except ProtocolError:
+                except LinkError as error:
                     # So slow to speak that we were taken for a person, and greeted: as `dial_stream` does over TLS.
-                    if not left:
+                    if not left or not isinstance(error.__cause__, ProtocolError):
                         raise
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:
@@ -156,6 +157,11 @@ class Client(Peer):
         try:
             login = ClientLogin(self._credential, stream.info.binding)
             welcome = await enter(link, turns, login, agent=AGENT, limits=self.limits)
+        except (LinkClosed, ProtocolError) as error:
+            link.stream.abort()
+            if turns.heard:
+                raise
+            raise stranger(self.address, error) from error
         except BaseException:  # cancelled too: the link is nobody's yet, so only we can end it
             link.stream.abort()
             raise

@@ -238,3 +238,8 @@ def call_error(code: str, message: str, data: Any = None) -> CallError:
     if kind is None:
         return UnknownFault(code, message, data)
     return kind(message, data, remote=True)
+
+
+def not_utf8(refused: UnicodeEncodeError) -> InvalidArgument:
+    """Of text that cannot be encoded: a name that the system gave as bytes, a lone surrogate."""
+    return InvalidArgument(f"{refused.object[:200]!a} is not UTF-8, and what is not cannot be sent")

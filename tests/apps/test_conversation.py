@@ -19,6 +19,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.prompt = ""
+        self.columns: int | None = None
         self.lines: asyncio.Queue[str] = asyncio.Queue()
         self.keyboard: asyncio.Queue[str | None] = asyncio.Queue()
 

@@ -15,9 +15,12 @@ from tieline.apps.cli import examination_steps
 from tieline.apps.cli.examination import FAILED, OK, WARNING, Finding, Patient, examine
 from tieline.apps.cli.exit_codes import ExitCode
 from tieline.apps.cli.target import Target
+from tieline.errors import LoginFailed, PlainRefused, TielineError
 from tieline.profiles import Profile
 from tieline.transports.certificate import make_certificate
 from tieline.transports.tls import pin_of, server_context
+
+from .conftest import Serving
 
 
 def findings(address: str, profile: Profile | None = None) -> dict[str, Finding]:
@@ -177,13 +180,34 @@ def test_clocks(offset: float, said: str) -> None:
     assert said in found.says
 
 
+@pytest.mark.parametrize(
+    ("error", "result"), [(PlainRefused(), FAILED), (LoginFailed(), WARNING)], ids=["refused", "allowed"]
+)
 def test_plain_text_at_an_outer_address_of_this_very_machine_is_not_called_fine(
-    monkeypatch: pytest.MonkeyPatch,
+    error: TielineError, result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def knock(patient: Patient) -> None:
+        raise error
+
     monkeypatch.setattr(examination_steps, "is_ours", lambda host: True)
+    monkeypatch.setattr(examination_steps, "_knock", knock)
     patient = Patient(Target("10.1.2.3:7788"), 5.0)
     patient.reached = "10.1.2.3"
     finding = examination_steps._plain(patient)
     assert finding is not None
-    assert finding.result == WARNING
+    assert finding.result == result
     assert "tls://10.1.2.3:7788" in finding.do
+
+
+def test_another_program_at_the_port_is_called_that_in_plain_text_too() -> None:
+    with listening(says=b"SSH-2.0-OpenSSH_9.2p1\r\n") as port:
+        finding = last(f"tcp://127.0.0.1:{port}")
+    assert (finding.result, finding.step, finding.code) == (FAILED, "certificate", ExitCode.UNREACHABLE)
+    assert "no Tieline server answers there" in finding.says
+    assert "another program's" in finding.do
+
+
+def test_a_server_that_knows_nobody_here_is_one_all_the_same(server: Serving) -> None:
+    found = findings(f"tcp://127.0.0.1:{server.port}")
+    assert found["certificate"].result == OK
+    assert found["login"].result == WARNING

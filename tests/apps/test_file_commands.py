@@ -172,3 +172,42 @@ def test_a_token_ends_with_the_device_it_was_made_on(server: Serving, people: Pe
     ada.out("token", "ci")
     owner.out("revoke", "ada/laptop")
     assert owner.out("token", "--list", "--account", "ada", "--json") == "[]\n"
+
+
+def test_a_pattern_lists_what_it_stands_for(server: Serving, owner: Person, root: Path) -> None:
+    (root / "logs").mkdir()
+    for name in ("a.txt", "b.txt", "c.csv"):
+        (root / "logs" / name).write_text("hi")
+    assert owner.out("ls", "logs/*.txt") == "/logs/a.txt\n/logs/b.txt\n"
+    assert owner.out("ls", "/lo*") == "/logs/\n"
+    assert [json.loads(line)["path"] for line in owner.out("ls", "--json", "/*/?.csv").splitlines()] == ["/logs/c.csv"]
+    nothing = owner.run("ls", "/logs/*.pdf")
+    assert (nothing.returncode, nothing.stderr) == (1, "tieline: nothing there is called like /logs/*.pdf\n")
+
+
+def test_what_a_pattern_stands_for_is_removed_only_when_somebody_says_so(
+    server: Serving, owner: Person, root: Path
+) -> None:
+    for name in ("a.tmp", "b.tmp", "c.txt"):
+        (root / name).write_text("hi")
+    asked = owner.run("rm", "*.tmp")
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("/a.tmp\n/b.tmp\n")
+    assert "nothing was removed" in asked.stderr
+    assert owner.run("rm", "*.nix").returncode == 1
+    assert owner.run("rm", "-f", "*.nix").returncode == 0
+    assert owner.out("rm", "-f", "*.tmp", "/c.txt", "--json").count('"kind":"file"') == 3
+    assert owner.out("ls") == "people/\nrooms/\n"
+
+
+@pytest.mark.parametrize("command", [["put", "x", "ada@lab:/y"], ["get", "lab:y"], ["ls", "lab:/y"], ["rm", "lab:/y"]])
+def test_a_path_as_scp_says_it_is_answered_with_how_it_is_said_here(command: list[str], owner: Person) -> None:
+    done = owner.run(*command)
+    assert done.returncode == 2
+    assert "on a machine that shares files, /y with --on lab\n" in done.stderr
+
+
+def test_a_path_where_a_name_belongs_is_answered_with_what_to_type(owner: Person) -> None:
+    done = owner.run("put", "x", "--as", "/lab/y")
+    assert done.returncode == 2
+    assert done.stderr.endswith("say where behind it: tieline put x /lab/y\n")

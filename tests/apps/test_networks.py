@@ -1,5 +1,6 @@
 """Where other machines find this one."""
 
+import socket
 from ipaddress import ip_interface
 
 import pytest
@@ -33,3 +34,19 @@ def test_a_system_that_tells_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch
     for source in ("_linux_ipv4", "_linux_ipv6", "_default_route"):
         monkeypatch.setattr(networks, source, lambda: iter(()))
     assert networks.own_interfaces() == []
+
+
+@pytest.mark.parametrize(
+    ("known", "place"), [(["127.0.1.1"], "192.168.7.2"), (["192.168.7.2"], "lab"), (None, "192.168.7.2")]
+)
+def test_a_name_that_only_this_machine_knows_leads_nobody_here(
+    known: list[str] | None, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(host: str, port: None) -> list[tuple[object, ...]]:
+        if known is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 0)) for address in known]
+
+    monkeypatch.setattr(networks, "own_interfaces", lambda: [ip_interface("192.168.7.2/24")])
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert networks.place_for_others("lab") == place

@@ -116,3 +116,16 @@ def test_help_has_every_command_in_one_of_its_sections(people: People) -> None:
     for title, names in SECTIONS.items():
         section = text.split(f"\n{title}:\n")[1].split("\n\n")[0]
         assert [line.split()[0] for line in section.splitlines()] == list(names)
+
+
+@pytest.mark.parametrize(("command", "choice"), [("gallery", "counter-demo"), ("completion", "fish")])
+def test_a_wrong_choice_is_answered_with_what_there_is_once(command: str, choice: str, people: People) -> None:
+    done = people("eve").run(command, "nope")
+    assert done.returncode == 2
+    assert done.stderr.count(choice) == 1
+
+
+def test_a_ticket_that_is_empty_is_called_that(people: People) -> None:
+    done = people("eve").run("join", "")
+    assert done.returncode == 2
+    assert done.stderr.startswith("tieline: ticket: it is empty; `tieline invite NAME`")

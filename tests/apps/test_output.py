@@ -40,6 +40,28 @@ def test_a_message_of_several_lines_cannot_pass_for_several_messages() -> None:
     ]
 
 
+def test_a_long_message_cannot_pass_for_two_at_the_edge_of_the_terminal() -> None:
+    at = int(time.mktime((2026, 11, 20, 22, 1, 5, 0, 0, -1)) * 1000)
+    text = f"hi{' ' * 24}22:02 ada: I agree with every word\nand a second line that is too long"
+    lines = output.message_lines(at, "eve", text, short=True, columns=40)
+    assert [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in lines] == [
+        "22:01 eve: hi                          ".rstrip(),
+        "        22:02 ada: I agree with every",
+        "        word",
+        "      | and a second line that is too",
+        "        long",
+    ]
+
+
+@pytest.mark.parametrize("line", ["x" * 200, "日本" * 60, "a b " * 60, "e\u0301" * 120, "x" * 30 + " " * 90 + "y"])
+@pytest.mark.parametrize("columns", [20, 39, 80])
+def test_what_is_folded_fits_and_nothing_of_it_is_lost(line: str, columns: int) -> None:
+    pieces = output.folded(line, columns, "    ")
+    assert max(map(output.width, pieces)) <= columns
+    assert all(piece.startswith("    ") for piece in pieces[1:])
+    assert "".join(pieces).replace(" ", "") == line.replace(" ", "")
+
+
 def test_json_is_one_line_with_bytes_and_without_anything_that_acts(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"text": "grün \u202e\x9b", "data": b"\x00\xff"})
     assert capsys.readouterr().out == '{"text":"grün \\u202e\\u009b","data":"AP8="}\n'

@@ -119,3 +119,34 @@ def test_a_lost_server_is_told_and_what_was_typed_is_sent_when_it_is_back(
     serve()
     terminal.wait_for(r": are you back\?\r\n")
     assert owner.out("tail", "lobby").count("are you back?") == 1
+
+
+def test_what_a_pattern_stands_for_is_shown_before_it_is_removed(server: Serving, owner: Person) -> None:
+    owner.out("mkdir", "/a1", "/a2")
+    for answer, left in ((b"n\r", "a1/\na2/\n"), (b"y\r", "")):
+        asking = Terminal(owner, "rm", "/a*")
+        try:
+            asking.wait_for(r"/a1\r\n/a2\r\nRemove these 2\? \[y/N\]: $")
+            asking.type(answer)
+            assert asking.process.wait(30) == (1 if left else 0)
+        finally:
+            asking.close()
+        assert owner.out("ls") == f"{left}people/\nrooms/\n"
+
+
+def test_who_mistypes_a_room_at_a_terminal_is_asked_before_one_is_made(server: Serving, owner: Person) -> None:
+    for answer, code, said in ((b"n\r", 1, []), (b"y\r", 0, ["loby"])):
+        asked = Terminal(owner, "say", "loby", "hi")
+        try:
+            asked.wait_for(r"There is no room loby yet, but lobby\. Make loby\? \[y/N\]: $")
+            asked.type(answer)
+            assert asked.process.wait(30) == code
+        finally:
+            asked.close()
+        assert [line.split()[0] for line in owner.out("rooms").splitlines()[1:]] == said
+    for room in ("loby", "builds"):  # it is there by now; and what is like no other is made as ever
+        unasked = Terminal(owner, "say", room, "hi again")
+        try:
+            assert unasked.process.wait(30) == 0
+        finally:
+            unasked.close()

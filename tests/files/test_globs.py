@@ -29,3 +29,16 @@ async def test_a_pattern_that_fits_nothing_is_said(house: House, stack: AsyncExi
     for pattern in ("/lab/*.csv", "/lab/[x]", "/no*/x"):
         with pytest.raises(NotFound, match="nothing there is called like"):
             await peer.files.matching([pattern])
+
+
+async def test_a_file_on_the_way_is_no_folder_with_itself_in_it(house: House, stack: AsyncExitStack) -> None:
+    peer = await house.login(stack, "ada")
+    for name in ("lab/x.txt", "lab/lab", "x.txt"):
+        place = house.files / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(name)
+    assert await peer.files.matching(["/*/x.txt"]) == ["/lab/x.txt"]
+    assert await peer.files.matching(["/*/*.txt"]) == ["/lab/x.txt"]
+    assert await peer.files.matching(["/lab/*b"]) == ["/lab/lab"]
+    with pytest.raises(NotFound, match="nothing there is called like"):
+        await peer.files.matching(["/x.txt/*"])

@@ -120,7 +120,7 @@ async def test_a_second_device_may_do_less_but_not_more_than_its_account(account
     await joined(accounts, scopes=["chat", "files"])
     phone = await joined(accounts, device="phone", scopes=["files.read"])
     assert (await log_in(accounts, phone)).scopes == {"files.read"}
-    with pytest.raises(Conflict, match="allow"):
+    with pytest.raises(Conflict, match=r"`tieline allow ada --can chat,.*shell`"):
         await accounts.invite("ada", ["shell"])
 
 

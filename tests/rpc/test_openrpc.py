@@ -96,7 +96,7 @@ def test_the_document_is_json_that_says_who_is_described(handlers):
 def test_for_people_each_method_is_one_line(handlers):
     assert entries(handlers) == [
         Entry("bare", "(anything: Any, kind: 'a' | 'b') -> Any", None, ""),
-        Entry("count", "(to: int = 3) -> stream of bytes", None, ""),
+        Entry("count", "(to: int = 3) -> stream of bytes", None, "", True),
         Entry("nothing", "() -> None", None, ""),
         Entry(
             "shapes.move",

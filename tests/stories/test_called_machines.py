@@ -281,6 +281,7 @@ async def test_a_reader_that_stalls_costs_the_server_no_memory_and_nobody_else_a
     async with tieline.connect(**login(machines("lab-1").profile())) as machine, tieline.connect(server.unix) as caller:
         assert await machine.serve(handlers) == "lab-1"
         assert await owner.out("call", "lab-1/count", "to=3") == "1\n2\n3\n"
+        assert await owner.out("call", "--on", "lab-1", "count", "to=3") == "1\n2\n3\n"
         before = resident(server.pid)
         stalled = caller.stream("lab-1/flood", pieces=1024)  # 64 MiB
         assert await anext(stalled) == bytes(65_536)

@@ -27,6 +27,19 @@ def own_interfaces() -> list[Interface]:
     return sorted(found.values(), key=lambda interface: (interface.ip not in first, interface.version))
 
 
+def place_for_others(host: str) -> str:
+    """This machine's own name where that leads others here too, as far as can be told; else its first address.
+
+    Many systems know their own name as one of loopback, and nobody else knows it at all.
+    """
+    try:
+        known = {ipaddress.ip_address(str(place[0])) for *_, place in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        known = set()
+    own = [interface.ip for interface in own_interfaces()]
+    return host if not own or known & {*own} else str(own[0])
+
+
 def is_ours(host: str) -> bool:
     """Whether this numeric address belongs to this machine."""
     address = ipaddress.ip_address(host)

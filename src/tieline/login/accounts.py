@@ -181,7 +181,8 @@ class Accounts:
             return account.scopes
         if within(asked, account.scopes) != asked:
             may = ", ".join(sorted(account.scopes)) or "nothing"
-            raise Conflict(f"{name} may {may}; allow the account more before inviting a device that may more")
+            more = ",".join(sorted(account.scopes | asked))
+            raise Conflict(f"{name} may {may}; for a device that may more first `tieline allow {name} --can {more}`")
         return asked
 
     async def _add_ticket(self, account: str, scopes: frozenset[str], lifetime: float) -> str:

@@ -45,6 +45,8 @@ class Turns:
         self._events: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error: LinkError | None = None
+        self.heard = False
+        "Whether the other side has said anything that is `tieline/1`."
 
     async def next(self, *kinds: Kind) -> Event:
         """The next event, which must be of one of those kinds. Raises LinkClosed, and what a GOAWAY says."""
@@ -65,6 +67,7 @@ class Turns:
         return list(self._events)
 
     def events(self, events: list[Event]) -> None:
+        self.heard = True
         self._events.extend(events)
         self._wake()
 

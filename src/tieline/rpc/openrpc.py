@@ -25,11 +25,15 @@ class Entry(msgspec.Struct, frozen=True):
     scope: str | None
     about: str
     "The first line of its documentation."
+    streams: bool = False
+    "True when it answers with a stream."
 
 
 def entries(handlers: Iterable[Handler]) -> list[Entry]:
     """One for each method, by name."""
-    found = (Entry(each.name, _signature(each), each.scope, _about(each)[0]) for each in handlers)
+    found = (
+        Entry(each.name, _signature(each), each.scope, _about(each)[0], each.way is Way.STREAM) for each in handlers
+    )
     return sorted(found, key=lambda entry: entry.name)
 
 

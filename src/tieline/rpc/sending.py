@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tieline.errors import InvalidArgument
+from tieline.errors import InvalidArgument, not_utf8
 from tieline.link.frame_link import FrameLink
 from tieline.rpc.open_calls import OpenCalls
 from tieline.rpc.outgoing import Outgoing, close_source
@@ -47,6 +47,4 @@ async def send_stream(source: Any, channel: int, link: FrameLink, outgoing: Outg
 
 
 def _reason(refused: Exception) -> str:
-    if isinstance(refused, UnicodeEncodeError):
-        return f"{refused.object[:200]!a} is not UTF-8, and what is not cannot be sent"
-    return str(refused)
+    return str(not_utf8(refused) if isinstance(refused, UnicodeEncodeError) else refused)

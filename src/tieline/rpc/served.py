@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tieline.errors import ConfigError, NotFound, Overloaded
-from tieline.rpc.handlers import Handler, Handlers, Way
+from tieline.rpc.handlers import Handler, Handlers
 from tieline.rpc.offers import Accepted, Offer
 from tieline.rpc.openrpc import entries
 from tieline.rpc.relayed import Relayed
@@ -96,11 +96,9 @@ class Served:
 
     def _offers(self) -> list[Offer]:
         most = self._peer.limits.offered_text
-        streams = {each.name for handlers in self._offered for each in handlers if each.way is Way.STREAM}
         described = entries(handler for handlers in self._offered for handler in handlers)
         return [
-            Offer(each.name, each.signature[:most], each.scope, each.about[:most], each.name in streams)
-            for each in described
+            Offer(each.name, each.signature[:most], each.scope, each.about[:most], each.streams) for each in described
         ]
 
     def _caller(self, origin: Origin) -> Relayed:

@@ -110,11 +110,21 @@ def _host_and_port(text: str, place: str) -> tuple[str, int]:
             raise AddressError(_shown(text), "an IPv6 address is written [address]:port")
         return _ipv6(text, host), _port(text, tail[1:]) if tail else DEFAULT_PORT
     if place.count(":") > 1:
-        raise AddressError(_shown(text), f"an IPv6 address needs brackets: [{place}]:{DEFAULT_PORT}")
+        raise AddressError(_shown(text), f"an IPv6 address needs brackets: {_with_brackets(place)}")
     host, colon, port = place.partition(":")
     if not host and not colon:
         raise AddressError(_shown(text), f"names no host; {_EXPECTED}")
     return _host(text, host), _port(text, port) if colon else DEFAULT_PORT
+
+
+def _with_brackets(place: str) -> str:
+    """What was most likely meant: four digits and more at the end of what is an address without them are a port."""
+    host, _, port = place.rpartition(":")
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return f"[{place}]:{DEFAULT_PORT}"
+    return f"[{host}]:{port}" if len(port) > 3 and port.isdigit() else f"[{place}]:{DEFAULT_PORT}"
 
 
 def _ipv6(text: str, host: str) -> str:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
         """tieline call greet '{"name": "Ada", "times": 2}'""",
         "tieline call count to=3            a stream: one JSON value per line",
         "tieline call lab-1/sensor.read     a method of another machine",
+        "tieline call --on lab-1 sensor.read",
     ),
     context_settings={"ignore_unknown_options": False},
 )
 @click.argument("method")
 @click.argument("arguments", nargs=-1, metavar="[JSON | KEY=VALUE...]")
+@click.option("--on", "machine", metavar="MACHINE", help="A method of this machine, as MACHINE/METHOD is.")
 @server_options
-def call(where: Where, method: str, arguments: tuple[str, ...]) -> None:
+def call(where: Where, method: str, arguments: tuple[str, ...], machine: str | None) -> None:
     """Call any method of the server, or MACHINE/METHOD of a machine that offers one.
 
     Prints the answer as JSON; what a stream sends, as one JSON value per line.
@@ -36,7 +38,7 @@ def call(where: Where, method: str, arguments: tuple[str, ...]) -> None:
     A VALUE that reads as JSON is that (3, true, [1,2], "3"); any other is a string. A stream of bytes is written as
     it comes.
     """
-    run(_call(where, method, read_parameters(arguments)))
+    run(_call(where, f"{machine}/{method}" if machine else method, read_parameters(arguments)))
 
 
 async def _call(where: Where, method: str, parameters: dict[str, Any]) -> None:
@@ -49,14 +51,13 @@ async def _call(where: Where, method: str, parameters: dict[str, Any]) -> None:
 
 
 async def _streams(client: "Client", method: str, timeout: float) -> bool:
-    from .catalogue import entries
-
-    document = await client.call("server.methods", timeout=timeout)
     machine, slash, name = method.rpartition("/")
-    if not slash or any(entry.name == method for entry in entries(document)):
-        return any(entry.name == method and entry.streams for entry in entries(document))
-    offers = await client.call("machines.methods", timeout=timeout, machine=machine)
-    return any(offer["name"] == name and offer["streams"] for offer in offers)
+    entries = await client.call("server.methods", timeout=timeout, compact=True)
+    if slash and not any(entry["name"] == method for entry in entries):
+        entries = await client.call("machines.methods", timeout=timeout, machine=machine)
+    else:
+        name = method
+    return any(entry["name"] == name and entry["streams"] for entry in entries)
 
 
 def _show(item: Any) -> None:

@@ -12,7 +12,7 @@ _HOW = {
 
 
 @click.command(epilog=examples(*_HOW.values()))
-@click.argument("shell", type=click.Choice(list(_HOW)))
+@click.argument("shell", type=click.Choice(list(_HOW)), metavar="SHELL")
 def completion(shell: str) -> None:
     """Print a completion script for a shell."""
     from click.shell_completion import get_completion_class

@@ -11,7 +11,7 @@ from tieline.wire.safe_text import safe_text
 from .chat_commands import COMMANDS
 from .first import first
 from .history import Message
-from .output import message_lines
+from .output import folded, message_lines
 from .posting import post
 from .read_marker import ReadMarker
 from .screen import Screen
@@ -79,11 +79,13 @@ class Conversation:
 
     def tell(self, text: str) -> None:
         """Say something to the person, apart from what people say."""
-        self.screen.show(f"* {safe_text(text)}")
+        for line in folded(f"* {safe_text(text)}", self.screen.columns, "  "):
+            self.screen.show(line)
 
     def show(self, message: Message, place: str = "") -> None:
         """Show what somebody said."""
-        for line in message_lines(message["at"], message["by"], message["text"], short=True, place=place):
+        at, by, text = message["at"], message["by"], message["text"]
+        for line in message_lines(at, by, text, short=True, place=place, columns=self.screen.columns):
             self.screen.show(line)
 
     async def say(self, room: str, text: str) -> None:

@@ -10,13 +10,23 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tieline.apps.networks import is_ours, network_of
-from tieline.errors import LinkError, LoginFailed, PinMismatch, TielineError, TooManyAttempts
+from tieline.errors import (
+    DialFailed,
+    LinkError,
+    LoginError,
+    LoginFailed,
+    PinMismatch,
+    PlainRefused,
+    TielineError,
+    TooManyAttempts,
+)
 from tieline.transports.endpoint import is_loopback
 from tieline.transports.tls import NATIVE, pin_of
 
 from .examination import Finding, Patient, Step, broken, fine, odd
 from .exit_codes import ExitCode, exit_code
 from .session import open_client
+from .target import Target
 
 CLOCK_TOLERANCE = 5.0
 "Seconds. Nothing breaks beyond it; times of messages just look wrong."
@@ -143,12 +153,34 @@ def _tls(patient: Patient) -> Finding | None:
 
 
 def _plain(patient: Patient) -> Finding | None:
+    try:
+        asyncio.run(_knock(patient))
+    except LoginError:
+        pass  # it is one, and wants to know who we are
+    except PlainRefused:
+        return broken(
+            "This address asks for plain text, which servers take at localhost only.",
+            f"Use tls://{patient.address.where}.",
+        )
+    except (TielineError, TimeoutError) as error:
+        return broken(
+            f"The port is open, but no Tieline server answers there: {_without_advice(error)}.",
+            "Check the port: it may be another program's.",
+        )
     if is_loopback(patient.reached):
         return fine("Plain text, to this machine itself.")
-    return odd(
-        "This address asks for plain text, which servers take at localhost only.",
-        f"Use tls://{patient.address.where}.",
-    )
+    return odd("Plain text, which this server takes; it can be read on the way.", f"Use tls://{patient.address.where}.")
+
+
+async def _knock(patient: Patient) -> None:
+    """Only to see whether a Tieline server answers; who has no name there is refused, or a guest for a moment."""
+    async with AsyncExitStack() as stack:
+        await open_client(stack, Target(str(patient.address)), patient.timeout)
+
+
+def _without_advice(error: BaseException) -> str:
+    reason = error.reason if isinstance(error, DialFailed) else str(error).rstrip(".")
+    return reason.rpartition(": ")[0] or reason
 
 
 def _certificate(patient: Patient) -> bytes:

@@ -17,8 +17,8 @@ from .commands import examples
         "tieline gallery upload --into ~/uploads",
     ),
 )
-@click.argument("name", type=click.Choice(NAMES), required=False)
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("name", type=click.Choice(NAMES), required=False, metavar="[NAME]")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[ITS OPTIONS]...")
 def gallery(name: str | None, options: tuple[str, ...]) -> None:
     """The programs everybody writes when learning sockets, for the callers people already have.
 

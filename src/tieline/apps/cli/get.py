@@ -9,6 +9,7 @@ import click
 from .commands import examples
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
+from .remote_path import remote
 from .session import files_of, run, session
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def get(where: Where, paths: tuple[str, ...], keep: bool, follow: bool, as_json:
     it goes on where it was interrupted and fetches only what is not here yet.
     """
     wanted, dest = ([*paths[:-1]], paths[-1]) if len(paths) > 1 else ([*paths], "./")
+    wanted = [*map(remote, wanted)]
     try:
         if dest == "-":
             run(_print(where, wanted, follow))

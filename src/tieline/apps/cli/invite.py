@@ -1,12 +1,14 @@
 """`tieline invite`: a one-time ticket for somebody, or for another device of somebody."""
 
+import socket
+
 import click
 
 from .commands import examples
 from .durations import Duration
 from .options import Where, json_option, server_options
 from .output import age, note, print_json
-from .session import ask, run
+from .session import run, session
 
 
 @click.command(
@@ -29,21 +31,31 @@ def invite(where: Where, name: str, can: str | None, expires: float, address: st
     become NAME, once: hand it over privately.
     """
     scopes = None if can is None else [word for word in can.replace(",", " ").split() if word]
-    ticket: str = run(ask(where, "accounts.invite", account=name, can=scopes, expires=expires))
-    if address is not None:
-        ticket = _at(ticket, address)
+    ticket = run(_invite(where, name, scopes, expires, address))
     if as_json:
         print_json({"ticket": ticket, "account": name, "expires_in": expires})
         return
-    click.echo(ticket)
-    note(f"One use, within {age(expires)}. On the other machine: tieline join TICKET")
-
-
-def _at(ticket: str, place: str) -> str:
-    """The same ticket for somebody who reaches the server by another name."""
-    import msgspec
-
     from tieline.transports.address import parse
 
-    seen = parse(place)
-    return str(msgspec.structs.replace(parse(ticket), host=seen.host, port=seen.port))
+    click.echo(ticket)
+    note(f"One use, within {age(expires)}, at {parse(ticket).where}. On the other machine: tieline join TICKET")
+
+
+async def _invite(where: Where, name: str, scopes: list[str] | None, expires: float, address: str | None) -> str:
+    from msgspec.structs import replace
+
+    from tieline.apps.networks import place_for_others
+    from tieline.transports.address import parse
+
+    async with session(where) as client:
+        ticket: str = await client.call(
+            "accounts.invite", timeout=where.timeout, account=name, can=scopes, expires=expires
+        )
+        here = client.address.scheme == "unix"
+    seen = parse(ticket)
+    if address is not None:
+        named = parse(address)
+        seen = replace(seen, host=named.host, port=named.port)
+    elif here and seen.host == socket.gethostname():
+        seen = replace(seen, host=place_for_others(seen.host))
+    return str(seen)

@@ -35,6 +35,8 @@ async def enrol(ticket: str, device: str | None, name: str, timeout: float) -> P
 
 def read_ticket(text: str) -> Address:
     """The ticket, or a ConfigError that says what it is instead."""
+    if not text.strip():
+        raise ConfigError("ticket", "it is empty; `tieline invite NAME`, on the server's machine, prints one")
     address = parse(text)
     if address.scheme != "tieline" or not address.secret:
         raise ConfigError(

@@ -10,13 +10,21 @@ from tieline.wire.safe_text import safe_text
 from .commands import examples
 from .options import Where, files_options
 from .output import clock, note, print_json, size
-from .session import run, session
+from .remote_path import is_pattern, remote
+from .session import files_of, run, session
 
 if TYPE_CHECKING:
     from tieline.client import Client
 
 
-@click.command(epilog=examples("tieline ls", "tieline ls -l /lab", "tieline ls --json /rooms/builds | jq -r .name"))
+@click.command(
+    epilog=examples(
+        "tieline ls",
+        "tieline ls -l /lab",
+        "tieline ls '/lab/*.csv'",
+        "tieline ls --json /rooms/builds | jq -r .name",
+    )
+)
 @click.argument("path", default="/")
 @click.option("-l", "long", is_flag=True, help="Also show size, time, who put it, and the digest.")
 @files_options
@@ -24,23 +32,43 @@ if TYPE_CHECKING:
 def ls(where: Where, path: str, long: bool, as_json: bool) -> None:
     """List a folder of the server.
 
-    / holds what is shared by all, /rooms/ROOM what is of a room, and /people/NAME what is NAME's own.
+    / holds what is shared by all, /rooms/ROOM what is of a room, and /people/NAME what is NAME's own. A PATH may be a
+    pattern, in quotes: then what it stands for is listed, by its whole path.
     """
-    run(_ls(where, path, long, as_json))
+    run(_ls(where, remote(path), long, as_json))
 
 
 async def _ls(where: Where, path: str, long: bool, as_json: bool) -> None:
     unnamed = 0
     async with session(where) as client:
+        if is_pattern(path):
+            async for found, entry in _matching(client, where, path):
+                _show({"path": found, **entry}, found, long, as_json)
+            return
         async for page in pages(client, where, path):
             unnamed += page["unnamed"]
             for entry in page["entries"]:
-                if as_json:
-                    print_json({"path": joined(page["path"], entry["name"]), **entry})
-                else:
-                    click.echo(_long(entry) if long else shown(entry))
+                _show({"path": joined(page["path"], entry["name"]), **entry}, entry["name"], long, as_json)
     if unnamed:
         note(f"{unnamed} more were put there by hand under names that cannot be used here; rename them on the server.")
+
+
+async def _matching(client: "Client", where: Where, pattern: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What a pattern stands for, with its whole path."""
+    wanted = set(await files_of(client, where).matching([pattern]))
+    for folder in sorted({path.rpartition("/")[0] or "/" for path in wanted}):
+        async for page in pages(client, where, folder):
+            for entry in page["entries"]:
+                if (path := joined(folder, entry["name"])) in wanted:
+                    yield path, entry
+
+
+def _show(entry: dict[str, Any], name: str, long: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(entry)
+        return
+    named = {**entry, "name": name}
+    click.echo(_long(named) if long else shown(named))
 
 
 async def pages(client: "Client", where: Where, path: str) -> AsyncIterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The entry point: runs a command, and turns however it ended into one sentence on stderr and an exit code."""
 
 import atexit
+import errno
 import os
 import shlex
 import signal
@@ -12,13 +13,16 @@ from typing import NoReturn
 
 import click
 
-from tieline.errors import DialFailed, InvalidArgument
+from tieline.errors import DialFailed, not_utf8
 from tieline.wire.safe_text import safe_text
 
 from .commands import tieline
 from .exit_codes import ExitCode, exit_code
+from .output import note
 
 PROGRAM = "tieline"
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"Of a file that was opened by name Python says which; of a command's own output it does not."
 
 
 def main() -> None:
@@ -52,17 +56,20 @@ def run(arguments: Sequence[str]) -> int:
             return int(tieline.invoke(context) or ExitCode.OK)
     except click.exceptions.Exit as error:
         return error.exit_code
+    except SystemExit as error:  # the programs of the gallery end by themselves
+        return error.code if isinstance(error.code, int) else ExitCode.FAILED
     except click.Abort:
         return _interrupted()
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # nobody can be told
+            error.show()
         return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
     except BrokenPipeError:
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         return _interrupted()
     except UnicodeEncodeError as error:
-        complain(InvalidArgument(f"{error.object[:200]!a} is not UTF-8, and what is not cannot be sent"))
+        complain(not_utf8(error))
         return ExitCode.USAGE
     except Exception as error:  # those with an exit code are told in a sentence, the others are raised on
         code = exit_code(error)
@@ -74,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def complain(error: BaseException) -> None:
     """Say on stderr, in one line, what went wrong."""
-    click.echo(f"{PROGRAM}: {safe_text(sentence(error))}", err=True)
+    note(f"{PROGRAM}: {safe_text(sentence(error))}")
 
 
 def sentence(error: BaseException) -> str:
@@ -82,14 +89,15 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, DialFailed):
         return f"{str(error).rstrip('.')} (`tieline doctor {shlex.quote(error.address)}` finds out more)"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        where = error.filename or ("standard output" if error.errno in CANNOT_WRITE else "")
+        return f"{where}: {error.strerror}" if where else error.strerror
     return str(error) or type(error).__name__
 
 
 def _interrupted() -> int:
     # The shell's prompt should not stand behind "^C".
     if sys.stderr.isatty():
-        click.echo(err=True)
+        note("")
     return ExitCode.INTERRUPTED
 
 
@@ -101,12 +109,18 @@ def _flush(code: int) -> int:
     except BrokenPipeError:
         code = code or ExitCode.BROKEN_PIPE
     except OSError as error:
-        complain(error)
-        code = code or ExitCode.FAILED
+        if not code:  # else it was told already, or something else is the trouble
+            complain(error)
+            code = ExitCode.FAILED
+        _give_up_output()
     if code == ExitCode.BROKEN_PIPE or sys.stdout.closed:
-        # Python flushes once more while exiting; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _give_up_output()
     return int(code)
+
+
+def _give_up_output() -> None:
+    # Python flushes once more while exiting; let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _leave(code: int) -> NoReturn:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
-import click
-
 from tieline import commands
 from tieline.errors import CallError, LinkError, NotFound, TielineError
 
 from .exit_codes import ExitCode
 from .machines import all_machines
 from .options import Where
-from .output import table
+from .output import note, table
 from .run_trouble import outcome
 from .running import Asked, failed
 from .session import session
@@ -168,4 +166,4 @@ def _say(results: list[Result]) -> None:
     for line in table(
         [(each.machine, each.code, each.about) for each in results], ("MACHINE", "CODE", ""), right=("CODE",)
     ):
-        click.echo(line, err=True)
+        note(line)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,8 @@ def _json_lines() -> Report:
         nonlocal told
         if progress.note or monotonic() - told >= _JSON_PAUSE:
             told = monotonic()
-            print_json({"event": "progress", **_fields(progress)})  # type: ignore[arg-type]
+            with suppress(OSError):  # the transfer goes on; what is said of it at its end fails as well, and is told
+                print_json({"event": "progress", **_fields(progress)})  # type: ignore[arg-type]
 
     return report
 

@@ -1,7 +1,10 @@
 """What commands print: data on stdout, talk on stderr. Whatever others wrote passes through `safe_text` here."""
 
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -10,8 +13,9 @@ from tieline.wire.safe_text import safe_json, safe_lines, safe_text
 
 
 def note(text: str) -> None:
-    """A sentence to the person at the keyboard."""
-    click.echo(text, err=True)
+    """A sentence to the person at the keyboard. Where it cannot be written (a full disk), what was done stays done."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def print_json(value: Any, *, pretty: bool = False) -> None:
@@ -63,6 +67,11 @@ def _pad(cell: str, size: int, right: bool) -> str:
     return space + cell if right else cell + space
 
 
+def columns() -> int | None:
+    """How wide the terminal is that standard output goes to; None where it goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def size(count: float) -> str:
     """Bytes as people read them: 999 B, 1.2 KiB, 34 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -94,12 +103,36 @@ def clock(at: int, *, short: bool = False) -> str:
     return time.strftime("%H:%M" if short else "%Y-%m-%d %H:%M:%S", when)
 
 
-def message_lines(at: int, by: str, text: str, *, short: bool = False, place: str = "") -> list[str]:
+def message_lines(
+    at: int, by: str, text: str, *, short: bool = False, place: str = "", columns: int | None = None
+) -> list[str]:
     """A message as lines for a terminal: `10:15 ada: text`, or with a place `10:15 ada (to you): text`.
 
-    Its further lines are indented, so that none can pass for another message.
+    Its further lines are indented, so that none can pass for another message; so is what does not fit `columns`, which
+    the terminal would begin at its edge.
     """
     first, *more = safe_lines(text)
     head = f"{clock(at, short=short)} "
-    said = f"{head}{click.style(safe_text(by), bold=True)}{f' ({place})' if place else ''}: {first}"
-    return [said, *(f"{' ' * len(head)}| {line}" for line in more)]
+    who, where = safe_text(by), f" ({place})" if place else ""
+    indent = " " * (len(head) + 2)
+    said, *rest = folded(f"{head}{who}{where}: {first}", columns, indent)
+    lines = [f"{head}{click.style(who, bold=True)}{said[len(head) + len(who) :]}", *rest]
+    for line in more:
+        lines += folded(f"{' ' * len(head)}| {line}", columns, indent)
+    return lines
+
+
+def folded(line: str, columns: int | None, indent: str) -> list[str]:
+    """The line in pieces no wider than `columns`, at spaces where it has some; all but the first behind the indent."""
+    if columns is None or columns < 2 * len(indent) + 2 or width(line) <= columns:
+        return [line]
+    pieces, begin, space, used = [], 0, 0, 0
+    for index, char in enumerate(line):
+        used += width(char)
+        if used > columns and char != " ":
+            cut = space if space - begin > columns // 2 else index
+            pieces.append(line[begin:cut].rstrip())
+            begin, used = cut, len(indent) + width(line[cut : index + 1])
+        if char == " ":
+            space = index + 1
+    return [pieces[0], *(indent + piece for piece in (*pieces[1:], line[begin:]))] if pieces else [line]

@@ -10,6 +10,7 @@ import click
 from .commands import examples
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
+from .remote_path import only_a_name, remote
 from .session import files_of, run, session
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def put(where: Where, paths: tuple[str, ...], name: str | None, to: str | None, 
         raise click.UsageError("--to is a room of the server, and --on another machine")
     if name is not None and len(sources) != 1:
         raise click.UsageError("--as goes with a single PATH")
+    if name is not None:
+        only_a_name(name, sources[0])
     if "-" in sources and len(sources) > 1:
         raise click.UsageError("standard input (-) goes alone")
     if "-" in sources and sys.stdin is None:
@@ -60,7 +63,7 @@ def _split(paths: tuple[str, ...], to: str | None) -> tuple[list[str], str]:
             raise click.UsageError(f"--to says where they go, so leave {paths[-1]} out")
         return [*paths], ""  # known when it is known who we are
     if len(paths) > 1:
-        return [*paths[:-1]], paths[-1]
+        return [*paths[:-1]], remote(paths[-1])
     return [*paths], "/"
 
 

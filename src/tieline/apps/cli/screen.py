@@ -22,6 +22,10 @@ class Screen(Protocol):
 
     prompt: str
 
+    @property
+    def columns(self) -> int | None:
+        """How wide it is; None where lines may be as long as they are."""
+
     def show(self, line: str) -> None:
         """Show a line, above whatever is being typed."""
 
@@ -41,6 +45,8 @@ def open_screen() -> Iterator[Screen]:
 
 class PipeScreen:
     """Lines in, lines out."""
+
+    columns = None
 
     def __init__(self) -> None:
         self.prompt = ""
@@ -87,6 +93,10 @@ class TerminalScreen:
         self._prompt = text
         self._redraw()
 
+    @property
+    def columns(self) -> int:
+        return shutil.get_terminal_size().columns
+
     def show(self, line: str) -> None:
         self._redraw(f"{line}\n")
 
@@ -121,8 +131,11 @@ class TerminalScreen:
         self._redraw()
 
     def _redraw(self, above: str = "") -> None:
-        columns = shutil.get_terminal_size().columns - width(self._prompt)
-        shown, back = self._editor.view(max(columns, 10))
+        # What is typed has half of the line at least, and neither may reach the next one: only this one is cleared.
+        prompt = self._prompt
+        if width(prompt) > self.columns // 2:
+            prompt = f"…{prompt[-max(self.columns // 2 - 1, 2) :]}"
+        shown, back = self._editor.view(max(self.columns - width(prompt), 10))
         left = f"\x1b[{back}D" if back else ""
-        self._out.write(f"\r\x1b[K{above}{self._prompt}{shown}{left}")
+        self._out.write(f"\r\x1b[K{above}{prompt}{shown}{left}")
         self._out.flush()

@@ -9,6 +9,7 @@ from tieline.errors import CallError, NotFound
 from tieline.wire.safe_text import safe_text
 
 from .exit_codes import ExitCode, exit_code
+from .output import note
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ async def each_path(
     if len(errors) == 1 and len(paths) == 1:
         raise errors[0]
     for failure in errors:
-        click.echo(f"tieline: {safe_text(str(failure))}", err=True)
+        note(f"tieline: {safe_text(str(failure))}")
     if errors:
         raise click.exceptions.Exit(exit_code(errors[0]) or ExitCode.FAILED)
     return done

@@ -9,6 +9,7 @@ from .commands import examples
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
 from .output import print_json
+from .remote_path import remote as remote_path
 from .session import files_of, run, session
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def sync(where: Where, local: str, remote: str, down: bool, delete: bool, dry: b
     Only what differs in size or time of change moves. With --delete, what is only at the target goes away, once all
     else has moved.
     """
+    remote = remote_path(remote)
     if dry:
         run(_say(where, local, remote, down, delete, as_json))
         return 0

@@ -10,7 +10,7 @@ from tieline.wire.safe_text import safe_text
 from .commands import examples
 from .history import latest
 from .options import Where, json_option, server_options
-from .output import message_lines, note, print_json
+from .output import columns, message_lines, note, print_json
 from .reader_gone import while_read
 from .session import run, session
 
@@ -71,5 +71,5 @@ def show(message: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(message)
         return
-    for line in message_lines(message["at"], message["by"], message["text"]):
+    for line in message_lines(message["at"], message["by"], message["text"], columns=columns()):
         click.echo(line)

@@ -11,6 +11,8 @@ from tieline.transports.address import Address, parse
 from tieline.version import __version__
 from tieline.wire.safe_text import safe_text
 
+from .output import note
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -111,7 +113,7 @@ def show(running: Running) -> None:
     if sys.stderr.isatty():
         _show_rich(running)
     else:
-        print("\n".join(plain(running)), file=sys.stderr, flush=True)
+        note("\n".join(plain(running)))
 
 
 def plain(running: Running) -> Iterator[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from tieline.apps.cli.exit_codes import exit_code
+from tieline.apps.cli.main import complain
 from tieline.apps.cli.stdin import stdin_lines
 from tieline.apps.cli.stopping import stop_signals
 from tieline.errors import TielineError
@@ -38,7 +39,7 @@ def run(program: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_until_stopped(program))
     except (TielineError, OSError) as error:
-        print(f"tieline: {safe_text(str(error))}", file=sys.stderr)
+        complain(error)
         sys.exit(exit_code(error))
 
 

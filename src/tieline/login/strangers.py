@@ -1,0 +1,29 @@
+"""Who answered and is no Tieline server, or takes no plain text: said as what it is, with what to do. Pure."""
+
+from tieline.errors import DialFailed, LinkError, PlainRefused, ProtocolError
+from tieline.transports.address import Address
+from tieline.transports.endpoint import is_loopback
+
+_BEGINS = "this is not tieline/1; it begins with b"
+_KINDS = (("SSH-", "an SSH server"), ("HTTP/", "a web server"), ("<", "a web server"), ("220", "a mail or FTP server"))
+"What others begin their answer with, to whom our first words make no sense."
+
+
+def stranger(address: Address, error: LinkError) -> LinkError:
+    """What to raise for a link that ended by `error` before whoever is there said one word of `tieline/1`."""
+    if isinstance(error, ProtocolError):
+        if str(PlainRefused()) in error.reason:
+            return PlainRefused()
+        _, ours, begun = error.reason.partition(_BEGINS)
+        if not ours:
+            return DialFailed(address.where, f"what answers there is no working Tieline server: {error.reason}")
+        kind = next((kind for start, kind in _KINDS if begun[1:].startswith(start)), "")
+        who = kind or f"another program, whose answer begins with b{begun}"
+        return DialFailed(address.where, f"what answers there is {who} and no Tieline server: check the port")
+    return DialFailed(address.where, f"the connection was cut before the server said anything: {_why(address)}")
+
+
+def _why(address: Address) -> str:
+    if address.scheme == "tcp" and address.host not in ("", "localhost") and not is_loopback(address.host):
+        return "plain text is served on the server's own machine only; elsewhere use a ticket, or tls://"
+    return "is that a Tieline server, and is it not overloaded?"
