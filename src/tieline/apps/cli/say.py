@@ -79,6 +79,8 @@ async def _say(where: Where, room: str, text: tuple[str, ...], as_json: bool, *,
 async def _nearly(client: "Client", room: str, timeout: float) -> str | None:
     if room == DEFAULT_ROOM or room.startswith("@") or room != room.lower():  # those are not made, or refused
         return None
+    if (await client.call("chat.history", timeout=timeout, room=room, limit=1))["messages"]:
+        return None  # it is there, which one page of the rooms need not show
     from difflib import get_close_matches
 
     names = [each["name"] for each in (await client.call("chat.rooms", timeout=timeout))["rooms"]]
