@@ -93,7 +93,7 @@ def drive_threads(peer: ModuleType, plan: Plan, tls: object) -> dict[str, float]
     window = Window(plan.pids)
     latencies, clock = window.latencies, time.perf_counter_ns
 
-    def work(caller: peers.raw.Framed) -> None:  # type: ignore[name-defined]
+    def work(caller: peers.BlockingCaller) -> None:
         while not window.over:
             began = clock()
             reply = caller.call(NAME)
@@ -120,21 +120,21 @@ def main() -> None:
     parser.add_argument("plan", help="a Plan as JSON")
     args = parser.parse_args()
     logging.disable(logging.WARNING)  # peers warn of half-closed TLS at the end of every run
-    peer = peers.named([*peers.CALLS, *peers.RELAYED], args.name).load()
+    contender = peers.named([*peers.CALLS, *peers.RELAYED], args.name)
     plan = Plan(**json.loads(args.plan))
     tls = Certificate.at(plan.tls).client_context() if plan.tls else None
     alone = plan.connections * plan.in_flight == 1
     with apart(plan.pids) if alone else nullcontext():
-        figures = measure(peer, plan, tls)
+        figures = measure(contender, plan, tls)
     print(json.dumps(figures), flush=True)
 
 
-def measure(peer: ModuleType, plan: Plan, tls: object) -> dict[str, float]:
-    if getattr(peer, "BLOCKING", False):
-        return drive_threads(peer, plan, tls)
+def measure(contender: peers.Contender, plan: Plan, tls: object) -> dict[str, float]:
+    if contender.blocks():
+        return drive_threads(contender.load(), plan, tls)
     import uvloop
 
-    return uvloop.run(drive(peer, plan, tls))
+    return uvloop.run(drive(contender.load(), plan, tls))
 
 
 if __name__ == "__main__":

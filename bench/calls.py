@@ -33,8 +33,8 @@ def measure(setup: Setup, name: str, tls: str | None) -> dict[str, Figures]:
     figures = {}
     with start_python(name, *(["--tls", tls] if tls else [])) as server:
         for case, (connections, in_flight) in CASES.items():
-            if name == "raw" and in_flight > 1:
-                continue  # blocking sockets make one call at a time
+            if in_flight > 1 and peers.named(peers.CALLS, name).blocks():
+                continue  # one call at a time is all that they make
             plan = {
                 "port": server.port,
                 "tls": tls,

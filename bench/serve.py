@@ -43,7 +43,7 @@ def main() -> None:
     options: dict[str, Any] = {"tls": certificate.server_context() if certificate else None}
     wanted = inspect.signature(module.serve).parameters
     options |= {name: value for name, value in (("certificate", certificate), ("data", args.data)) if name in wanted}
-    if getattr(module, "BLOCKING", False):
+    if not inspect.iscoroutinefunction(module.serve):
         module.serve(announce=announce, **options)
         return
     import uvloop

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import shutil
 from dataclasses import dataclass
 from types import ModuleType
@@ -9,10 +10,17 @@ from typing import Any, Protocol
 
 
 class Caller(Protocol):
-    """One logged-in connection that can greet. For peers with BLOCKING = True both are plain functions."""
+    """One logged-in connection that can greet."""
 
     async def call(self, name: str) -> str: ...
     async def close(self) -> None: ...
+
+
+class BlockingCaller(Protocol):
+    """The same of a contender that blocks: its `connect` is a plain function too."""
+
+    def call(self, name: str) -> str: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Contender:
 
     def load(self) -> ModuleType | Any:
         return importlib.import_module(self.module)
+
+    def blocks(self) -> bool:
+        """Whether its callers are threads, each waiting for one answer."""
+        return not inspect.iscoroutinefunction(self.load().connect)
 
 
 def _importable(name: str) -> bool:
@@ -58,6 +70,8 @@ CALLS = [
     _here("streams", "peers.streams", "uvloop"),
     _here("websockets", "peers.websockets_json", "websockets", get="Get it: pip install websockets"),
     _here("picows", "peers.picows_msgspec", "picows", "msgspec", get="Get it: pip install picows msgspec"),
+    _here("zeromq", "peers.zeromq", "zmq", "msgspec", get="Get it: pip install pyzmq msgspec"),
+    _here("rpyc", "peers.rpyc_threads", "rpyc", get="Get it: pip install rpyc"),
     _here("nats", "peers.nats_requests", "nats", programs=("nats-server",), get=_NATS),
     _here("tieline", "tieline_peer", "tieline.client", "tieline.server"),
 ]
@@ -75,7 +89,7 @@ FANOUT = [
     _here("tieline", "tieline_fanout", "tieline.client", "tieline.server"),
 ]
 
-IDLE = [one for one in CALLS if one.name not in ("raw", "nats")]
+IDLE = [one for one in CALLS if one.name in ("streams", "websockets", "picows", "tieline")]
 
 
 def named(contenders: list[Contender], name: str) -> Contender:

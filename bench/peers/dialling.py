@@ -1,4 +1,4 @@
-"""What the lean fan-out clients have in common: a blocking connection that waits for what the server must say first."""
+"""A blocking connection, and one that waits for what the server must say first."""
 
 import socket
 import ssl

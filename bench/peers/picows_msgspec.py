@@ -8,33 +8,9 @@ import itertools
 import ssl
 from collections.abc import Callable
 
-import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect, ws_create_server
 
-
-class Greet(msgspec.Struct):
-    name: str
-
-
-class Request(msgspec.Struct):
-    id: int
-    method: str
-    params: Greet
-
-
-class Reply(msgspec.Struct):
-    id: int
-    result: str
-
-
-def greet(params: Greet) -> str:
-    return f"hello {params.name}"
-
-
-METHODS = {"greet": greet}
-_encode = msgspec.msgpack.Encoder().encode
-_decode_request = msgspec.msgpack.Decoder(Request).decode
-_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+from .typed import METHODS, Greet, Reply, Request, decode_reply, decode_request, encode
 
 
 class Answering(WSListener):
@@ -43,8 +19,8 @@ class Answering(WSListener):
             transport.send_close()
             transport.disconnect()
             return
-        request = _decode_request(frame.get_payload_as_memoryview())
-        transport.send(WSMsgType.BINARY, _encode(Reply(request.id, METHODS[request.method](request.params))))
+        request = decode_request(frame.get_payload_as_memoryview())
+        transport.send(WSMsgType.BINARY, encode(Reply(request.id, METHODS[request.method](request.params))))
 
 
 async def serve(tls: ssl.SSLContext | None, announce: Callable[..., None]) -> None:
@@ -67,13 +43,13 @@ class Calling(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY:
-            reply = _decode_reply(frame.get_payload_as_memoryview())
+            reply = decode_reply(frame.get_payload_as_memoryview())
             self.waiting.pop(reply.id).set_result(reply.result)
 
     async def call(self, name: str) -> str:
         id = next(self.ids)
         future = self.waiting[id] = self.loop.create_future()
-        self.transport.send(WSMsgType.BINARY, _encode(Request(id, "greet", Greet(name))))
+        self.transport.send(WSMsgType.BINARY, encode(Request(id, "greet", Greet(name))))
         return await future
 
     async def close(self) -> None:

@@ -9,7 +9,8 @@ import struct
 import threading
 from collections.abc import Callable
 
-BLOCKING = True
+from .dialling import dial, secure
+
 _LENGTH = struct.Struct("!I")
 
 
@@ -63,7 +64,6 @@ def _answer(sock: socket.socket, tls: ssl.SSLContext | None) -> None:
 
 
 def connect(port: int, tls: ssl.SSLContext | None, in_flight: int) -> Framed:
-    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    sock = secure(dial(port), tls)
     sock.settimeout(None)  # a timeout costs a poll() before every receive
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Framed(tls.wrap_socket(sock, server_hostname="127.0.0.1") if tls else sock)
+    return Framed(sock)
