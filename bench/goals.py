@@ -42,6 +42,14 @@ def _calls(transport: str, floor: float) -> list[Goal]:
     ]
 
 
+def _ahead(transport: str) -> list[Goal]:
+    """Of what people reach for today."""
+    group = f"calls over {transport}"
+    goals = [Goal(group, "one at a time", "rate", peer, at_least=1.0) for peer in ("websockets", "zeromq", "rpyc")]
+    goals += [Goal(group, "64 in flight", "rate", peer, at_least=1.0) for peer in ("websockets", "zeromq")]
+    return goals + [Goal(group, "50 callers", "rate", peer, at_least=1.0) for peer in ("websockets", "zeromq", "rpyc")]
+
+
 def _relayed(transport: str) -> list[Goal]:
     group = f"calls through a server over {transport}"
     return [
@@ -94,6 +102,8 @@ def _files() -> list[Goal]:
 GOALS = [
     *_calls("tcp", 1.15),
     *_calls("tls", 1.3),
+    *_ahead("tcp"),
+    *_ahead("tls"),
     *_relayed("tcp"),
     *_relayed("tls"),
     *_fanout("tcp"),
