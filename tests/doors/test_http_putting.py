@@ -156,7 +156,7 @@ async def test_a_download_that_is_not_read_is_cut(hurried):
     await loop.sock_connect(sock, ("127.0.0.1", shop.port))
     await loop.sock_sendall(sock, shop.request("/files/x"))
     await loop.sock_recv(sock, 100)
-    await until(lambda: not shop.server._listeners[0].links)
+    await until(lambda: not shop.server._ports.listeners[0].links)
     sock.close()
 
 
