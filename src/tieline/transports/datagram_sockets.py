@@ -155,7 +155,7 @@ def towards(remote: Address, local: Address | None, options: DatagramOptions = P
             except OSError as refused:
                 error = error or refused
     except socket.gaierror as unknown:
-        raise DialFailed(str(remote), f"the name {remote.host} is not known here") from unknown
+        raise DialFailed(str(remote), f"the name {remote.host} is not known here; use an IP address") from unknown
     if error is not None and error.errno == errno.EACCES:
         raise ConfigError("broadcast", f"{remote.where} is a broadcast address; give broadcast=True") from error
     raise DialFailed(str(remote), (error and error.strerror) or "no way there") from error
