@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tieline.promise import Promise, tell_all
+from tieline.promise import Promise, settle, tell_all
 
 
 class Ear:
@@ -132,3 +132,18 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptu
     tell_all(promises)
     assert ears[1].heard == [(1, "post", 1)]
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_what_is_settled_twice_keeps_what_was_said_first() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    settle(future)
+    settle(future, OSError("too late"))
+    assert await future is None
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    settle(failed, OSError("the disk"))
+    settle(failed)
+    with pytest.raises(OSError, match="the disk"):
+        await failed
+    unwanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    unwanted.cancel()
+    settle(unwanted)

@@ -140,6 +140,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     datagram_queue: int = 1 * MiB
     "Bytes. Datagrams kept for a slow `async for`, 256 bytes for each on top; what comes then is dropped and counted."
 
+    routes: int = 10_000
+    "Ways to methods of machines that a server remembers: callers make up the names. Beyond it all are looked up anew."
+
     command_line: int = 128 * KiB
     "Bytes. Arguments and environment of one command together; the kernel takes no single one that is longer."
 
@@ -211,6 +214,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     lane_progress: float = 60.0
     "Seconds. A message or piece of a file (256 KiB) that was begun must be here or gone in that time."
+
+    lane_repeats: int = 100
+    "Damaged blocks of one file that are sent again; then something is wrong that sending again does not mend."
 
     lane_commit: float = 600.0
     "Seconds. What the other side of a lane may take to say that files are kept: a disk with much to write is slow."

@@ -121,3 +121,16 @@ class _Awaiting:
 
     def told_all(self) -> None:
         pass
+
+
+def settle(future: "asyncio.Future[None]", error: BaseException | None = None) -> None:
+    """Say that it is done, or went wrong, to whoever may still wait: nothing when that was said, or nobody does.
+
+    For what a thread tells the loop (`call_soon_threadsafe(settle, future, error)`), and for what may be over twice.
+    """
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -22,17 +22,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from tieline.doors.http import HttpDoor, own_hosts
 from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
-from tieline.errors import ConfigError
 from tieline.lanes.connection import Lane
 from tieline.lanes.server import LaneServer
 from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import DEFAULT, Limits
-from tieline.link.listener import Listener, Routes, listen
+from tieline.link.opening import Routes
+from tieline.link.ports import Ports
 from tieline.login.accounts import Accounts
 from tieline.login.identity import Identity, Via
 from tieline.login.server import ServerLogin
@@ -53,7 +51,7 @@ from tieline.services import server as server_service
 from tieline.services import tokens as token_service
 from tieline.services.shell.book import Book
 from tieline.store.sqlite import SqliteStore
-from tieline.transports.address import Address, parse
+from tieline.transports.address import parse
 from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
 from tieline.transports.endpoint import Endpoint
 from tieline.wire.keyring import Keyring
@@ -106,7 +104,6 @@ class Server:
         self._shell: shell.Shell | None = None
         self._cert, self._key = cert, key
         self._room = file_service.Room(files_quota, files_space)
-        self._listeners: list[Listener] = []
         topic_methods.install(self.handlers, self.topics)
 
     def method(
@@ -135,7 +132,7 @@ class Server:
         async with AsyncExitStack() as stack:
             await self._start(stack)
             for address in addresses:
-                await self._listen(parse(address), stack)
+                self.addresses += await self._ports.open(parse(address))
             stack.push_async_callback(self._drain)
             yield self.addresses
 
@@ -146,7 +143,7 @@ class Server:
 
         Raises Conflict when the account exists and may less, InvalidArgument for names and scopes that are none.
         """
-        return await self.accounts.invite(account, can, expires, where or self._reachable(), self.certificate.pin)
+        return await self.accounts.invite(account, can, expires, where or self._ports.reachable(), self.certificate.pin)
 
     async def door(self, name: str, password: str | None, address: str, via: Via = "lines") -> Peer:
         """A peer for somebody who came by a door with a name and maybe a password. Raises LoginError."""
@@ -178,6 +175,10 @@ class Server:
         await self._machines.start()
         stack.push_async_callback(self._machines.close)
         await self._start_shell(store, stack)
+        await self._open_doors(stack)
+
+    async def _open_doors(self, stack: AsyncExitStack) -> None:
+        """The ways in, which lead nowhere yet: who calls, and for which protocol, is found out at a port."""
         self._reception = Reception(
             self.limits,
             self.handlers,
@@ -193,6 +194,14 @@ class Server:
         HttpFiles(self.files, self.uploads, self.tokens, self.limits).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)
+        routes = Routes(
+            native=self._reception.native,
+            http=self._http.protocol,
+            lines=self._lines.protocol,
+            lane=self.lanes.take,
+        )
+        self._ports = Ports(routes, self.certificate.context, limits=self.limits, allow_plain=self._allow_plain)
+        stack.push_async_callback(self._ports.close)
 
     async def _start_shell(self, store: SqliteStore, stack: AsyncExitStack) -> None:
         """The rules and the audit are for machines that joined as well."""
@@ -253,34 +262,6 @@ class Server:
             return ServerCertificate(*make_certificate(names))
         return load_or_make(self._data, names)
 
-    async def _listen(self, address: Address, stack: AsyncExitStack) -> None:
-        sockets = await listen(address)
-        routes = Routes(
-            native=self._reception.native,
-            http=self._http.protocol,
-            lines=self._lines.protocol,
-            lane=self.lanes.take,
-        )
-        listener = Listener(
-            sockets,
-            routes,
-            tls=None if address.scheme == "unix" else self.certificate.context(),
-            limits=self.limits,
-            allow_plain=self._allow_plain,
-        )
-        stack.push_async_callback(listener.close)
-        listener.start()
-        self._listeners.append(listener)
-        self.addresses += [str(where) for where in listener.addresses]
-
-    def _reachable(self) -> str:
-        """Host and port for tickets: this machine's name, and the first port it listens on."""
-        for listener in self._listeners:
-            for where in listener.addresses:
-                if where.scheme != "unix":
-                    return msgspec.structs.replace(where, host=where.host or socket.gethostname()).where
-        raise ConfigError("listen", "this server listens on no network address, so a ticket would lead nowhere")
-
     def _begin_login(self, endpoint: Endpoint) -> ServerLogin:
         return ServerLogin(
             self.accounts,
@@ -295,7 +276,7 @@ class Server:
 
     async def _drain(self) -> None:
         """No new callers, no new calls; what is open may finish, within `limits.drain` seconds."""
-        await asyncio.gather(*(listener.close() for listener in self._listeners))
+        await self._ports.close()
         await self._lines.close()
         await asyncio.gather(
             self.links.drain("the server is closing", self.limits.drain), self.lanes.close(self.limits.drain)

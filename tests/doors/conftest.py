@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 import uvloop
+from tests.doors.files_shop import open_shop
 
 from tieline.doors.lines import LinesDoor
 from tieline.errors import LoginFailed
@@ -176,3 +177,22 @@ async def house():
 def houses():
     """`async with houses(limits=…, guests=…) as house`."""
     return open_house
+
+
+@pytest.fixture
+async def shop(tmp_path):
+    async with open_shop(tmp_path / "data") as shop:
+        yield shop
+
+
+@pytest.fixture
+async def hurried(tmp_path):
+    """One that waits for nobody, and does one thing at a time for each account."""
+    async with open_shop(tmp_path / "data", limits=Limits(http_stall=0.5, http_requests=1)) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shops(tmp_path):
+    """`async with shops(files_quota=…) as shop`."""
+    return lambda **settings: open_shop(tmp_path / "data", **settings)

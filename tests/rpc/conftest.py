@@ -139,3 +139,21 @@ def story(clock):
         clock.run(whole())
 
     return run
+
+
+@pytest.fixture
+async def board():
+    """A server's switchboard with machines and callers around it."""
+    from tests.rpc.board import Board  # which takes from here in turn
+
+    async with nothing_left():
+        made = Board()
+        yield made
+        await made.close()
+
+
+@pytest.fixture
+def lab():
+    from tests.rpc.lab import Lab
+
+    return Lab()

@@ -55,14 +55,6 @@ class Desk(Handlers):
             yield peer.identity.account
 
 
-@pytest.fixture
-async def board():
-    async with nothing_left():
-        made = Board()
-        yield made
-        await made.close()
-
-
 async def test_the_handler_sees_the_caller_as_the_server_verified_it(board):
     desk = Desk()
     await board.machine(desk)

@@ -33,14 +33,6 @@ def offering(**methods) -> Handlers:
     return handlers
 
 
-@pytest.fixture
-async def board():
-    async with nothing_left():
-        made = Board()
-        yield made
-        await made.close()
-
-
 # -- names ------------------------------------------------------------------------------------------------------------
 
 

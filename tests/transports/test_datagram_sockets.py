@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tieline.errors import AddressError, ConfigError, DialFailed
+from tieline.transports import datagram_sockets
 from tieline.transports.address import Address, parse
 from tieline.transports.datagram_sockets import DatagramOptions, bound, numeric, place_of, towards
 from tieline.transports.endpoint import shown
@@ -215,6 +216,15 @@ def test_a_group_that_another_program_joined_is_not_heard_here(opened):
 def test_a_bad_option_is_named(options, named):
     with pytest.raises(ConfigError, match=f"^{named}: "):
         bound(at("udp://127.0.0.1:0"), DatagramOptions(**options))
+
+
+@pytest.mark.parametrize("first", ["127.0.0.1", "192.0.2.1"], ids=["ours", "not of this machine"])
+def test_a_name_with_two_addresses_of_one_version_gets_one_socket(monkeypatch, first):
+    places = [(socket.AF_INET, (first, 0)), (socket.AF_INET, ("127.0.0.2", 0))]
+    monkeypatch.setattr(datagram_sockets, "_own_places", lambda address, group: places)
+    (sock,) = bound(at("udp://localhost:0"))
+    with sock:
+        assert sock.getsockname()[0] == ("127.0.0.1" if first == "127.0.0.1" else "127.0.0.2")
 
 
 # -- places ------------------------------------------------------------------------------------------------------------

@@ -102,7 +102,10 @@ class LocalDestination:
 
     def room(self, size: int) -> None:
         if size and size > self._tree.space().free:
-            raise InvalidArgument(f"{size:,} bytes do not fit on this disk, which has {self._tree.space().free:,} left")
+            raise InvalidArgument(
+                f"{size:,} bytes do not fit on this disk, which has {self._tree.space().free:,} left; "
+                "make room, or choose another disk"
+            )
 
 
 def counted(paths: Iterable[Path]) -> tuple[int, int]:

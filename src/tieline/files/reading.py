@@ -121,7 +121,7 @@ class RemoteFile:
             case Left(_, _, code, message):
                 raise call_error(code, message)
             case Folder() | Link():
-                raise Conflict(f"{self.path} is no file")
+                raise Conflict(f"{self.path} is no file; `get` takes folders")
             case other:
                 raise ProtocolError(f"{type(other).__name__} where a file was due")
         if not isinstance(lane.message(), End):

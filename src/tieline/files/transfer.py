@@ -16,6 +16,7 @@ from tieline.files.tally import Tally, Transferred
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
 from tieline.link.dial import backoff
+from tieline.promise import settle
 
 Ask = Callable[[], Awaitable[bytes]]
 "Gets a token for a lane over the link."
@@ -76,7 +77,7 @@ class Transfer:
         except BaseException as raised:  # all of it is raised where the thread is waited for
             error = raised
         try:
-            self._loop.call_soon_threadsafe(_settle, over, error)
+            self._loop.call_soon_threadsafe(settle, over, error)
         except RuntimeError:
             pass  # the loop was closed: nobody waits
 
@@ -140,12 +141,3 @@ async def _whatever(over: "asyncio.Future[None]") -> None:
         except asyncio.CancelledError:
             continue
     over.exception()
-
-
-def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

@@ -141,7 +141,9 @@ class Following(Growing):
         if state == "whole":
             return 0
         if state == "failed":
-            raise _conflict(f"the upload of {shown(staging.path)} failed, so there is nothing to fetch")
+            raise _conflict(
+                f"the upload of {shown(staging.path)} failed, so there is nothing to fetch; it must be put again"
+            )
         if state == "interrupted":
             self._wait_for_another()
         return None
@@ -153,7 +155,9 @@ class Following(Growing):
         if found is not None and found.name == self._staging.name:
             self._staging, self._lost = found, None
         elif self._clock() - self._lost > _COMES_BACK:
-            raise _conflict(f"the upload of {shown(self._staging.path)} broke off and was not gone on with")
+            raise _conflict(
+                f"the upload of {shown(self._staging.path)} broke off and was not gone on with; it must be put again"
+            )
         else:
             time.sleep(0.2)  # only this lane's thread waits, for something no condition tells of
 

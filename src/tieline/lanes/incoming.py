@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _LONG = 8 * BLOCK
 "Bytes of a file worth a thread that hashes."
-_MOST_AGAINS = 100
-"Damaged blocks of one file after which it is given up: something is wrong that sending again does not mend."
 
 
 def receive_file(receiver: "Receiver", file: File) -> None:
@@ -199,7 +197,7 @@ class _Incoming:
             return
         self._agains += 1
         self._receiver.hearer.moved(self._staging.offset - before)
-        if self._asked and self._agains <= _MOST_AGAINS:
+        if self._asked and self._agains <= self._receiver.limits.lane_repeats:
             self._deaf = True
             self._lane.say(Again(self._staging.verified))
         else:

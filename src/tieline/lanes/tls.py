@@ -13,11 +13,10 @@ from typing import cast
 
 from tieline.errors import ProtocolError
 from tieline.limits import KiB
+from tieline.transports.tls import KEY_UPDATE_ANSWERS
 
 _RECEIVED = 16 * KiB
 "Bytes received at once: a record."
-_ANSWERS = 64 * KiB
-"Bytes of answers to key updates, 27 for each, that may wait for the next word of ours."
 
 
 class Tls:
@@ -63,7 +62,7 @@ class Tls:
             try:
                 return self._unseal(len(view), view)
             except ssl.SSLWantReadError:
-                if self._outgoing.pending > _ANSWERS:
+                if self._outgoing.pending > KEY_UPDATE_ANSWERS:
                     raise ConnectionAbortedError("it asks for new keys again and again, and says nothing") from None
                 if received:  # and nothing of it was for us: whoever waits shall look at his deadline
                     raise BlockingIOError from None

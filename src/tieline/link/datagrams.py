@@ -216,7 +216,9 @@ class Datagrams:
     async def _place(self, to: Place | str | None) -> Place:
         if to is None:
             if self.to is None:
-                raise ConfigError("to", "says nothing, and this endpoint was made for no place in particular")
+                raise ConfigError(
+                    "to", "says nothing, and this endpoint was made for no place in particular; say where to"
+                )
             return self.to
         if isinstance(to, str):
             family = self._sockets[0].sock.family if len(self._sockets) == 1 else 0

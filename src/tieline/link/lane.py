@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tieline.limits import KiB, MiB
 from tieline.link.wiring import why
+from tieline.promise import settle
 
 if TYPE_CHECKING:
     from tieline.link.link import Link
@@ -115,7 +116,7 @@ class Lane:
         except BaseException as raised:  # all of it is raised where the thread is waited for
             error = raised
         with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-            self._loop.call_soon_threadsafe(_settle, over, error)
+            self._loop.call_soon_threadsafe(settle, over, error)
 
     def _receive(self, sock: socket.socket, wait: "_Wait", file: BinaryIO, size: int) -> None:
         buffer = memoryview(bytearray(min(_BUFFER, size)))
@@ -177,12 +178,3 @@ class _Wait:
         os.close(self._told)
         os.close(self._tell)
         self._tell = -1
-
-
-def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

@@ -149,13 +149,13 @@ class Accounts:
                 done = await self._store.revoke_account(account, self._now())
         self.gate.revised()
         if not done:
-            raise NotFound(f"{account} has no device {device!r}")
+            raise NotFound(f"{account} has no device {device!r}; `tieline accounts` lists what there is")
 
     async def revoke_ticket(self, id: str) -> str:
         """Take an invitation back; returns whose it was. Raises NotFound when it was used or never there."""
         ticket = await self._store.ticket(id)
         if ticket is None or not await self._store.revoke_ticket(id):
-            raise NotFound("there is no such open ticket")
+            raise NotFound("there is no such open ticket; it may have been used or be too old")
         self.gate.revised()
         return ticket.account
 

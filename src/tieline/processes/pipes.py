@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from tieline.errors import LinkError
 from tieline.limits import KiB, MiB
 from tieline.processes.watch import Watching
+from tieline.promise import settle
 
 PIECE = 128 * KiB
 "Read at once at most."
@@ -155,12 +156,12 @@ class Writer:
             if self._waiting is not None:
                 # Before the number is another's.
                 self._loop.remove_writer(descriptor)
-                _settle(self._waiting)
+                settle(self._waiting)
             os.close(descriptor)
 
     async def _writable(self) -> None:
         self._waiting = self._loop.create_future()
-        self._loop.add_writer(self._descriptor, _settle, self._waiting)
+        self._loop.add_writer(self._descriptor, settle, self._waiting)
         try:
             await self._waiting
         finally:
@@ -177,8 +178,3 @@ def _enlarge(descriptor: int) -> None:
             fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _SIZE)
         except OSError:
             pass  # the user has enough large ones
-
-
-def _settle(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)

@@ -201,7 +201,7 @@ class Handlers:
         if not _NAME.fullmatch(title):
             raise ConfigError(title, "a method name is words of letters, digits, _ and -, joined by . or /")
         if title in self._by_name:
-            raise ConfigError(title, "this method exists already")
+            raise ConfigError(title, "this method exists already; give one of the two another name")
         handler = self._by_name[title] = Handler(title, function, scope, thread)
         return handler
 

@@ -92,7 +92,7 @@ class Served:
             if "/" in handler.name:
                 raise ConfigError(handler.name, "a method that is offered to others has no / in its name")
             if any(handler.name in each for each in self._offered):
-                raise ConfigError(handler.name, "this method is offered already")
+                raise ConfigError(handler.name, "this method is offered already; give one of the two another name")
 
     def _offers(self) -> list[Offer]:
         most = self._peer.limits.offered_text

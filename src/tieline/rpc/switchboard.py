@@ -30,8 +30,6 @@ GONE = "/gone"
 REVOKED = "/revoked"
 "The same when an account, or one device of it, may do less than before: what it started is to end."
 Route = tuple[Machine, Offering, Offer]
-_ROUTES = 10_000
-"Routes remembered: names are made up by callers."
 
 
 class Switchboard:
@@ -149,7 +147,7 @@ class Switchboard:
     def _route(self, key: tuple[str, str], target: str, name: str) -> Route:
         machine = self.machine(target, key[0])
         route = machine, *machine.find(name)
-        if len(self._routes) >= _ROUTES:
+        if len(self._routes) >= self._limits.routes:
             self._routes.clear()
         self._routes[key] = route
         return route

@@ -24,14 +24,14 @@ class Topics:
     def add(self, topic: Topic, *, scope: str | None = None) -> Topic:
         """Offer one topic to callers who hold `scope`."""
         if topic.name in self._single:
-            raise ConfigError(topic.name, "this topic exists already")
+            raise ConfigError(topic.name, "this topic exists already; give one of the two another name")
         self._single[topic.name] = (topic, scope)
         return topic
 
     def add_family(self, prefix: str, open_topic: Open, *, scope: str | None = None) -> None:
         """Offer all topics whose names begin with `prefix`; `open_topic` finds or makes them, and may refuse."""
         if prefix in self._families:
-            raise ConfigError(prefix, "this family of topics exists already")
+            raise ConfigError(prefix, "this family of topics exists already; give one of the two another name")
         self._families[prefix] = (open_topic, scope)
 
     async def open(self, name: str, peer: "Peer") -> Topic:

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from tieline.errors import InternalError, TielineError, Unavailable
-from tieline.promise import Promise
+from tieline.promise import Promise, settle
 from tieline.store.chat import Committed, Post
 from tieline.store.log import MessageLog
 
@@ -84,17 +84,17 @@ class Writer:
         try:
             db = self._connect()
         except BaseException as error:  # all of it is raised where the opening is waited for
-            self._on_loop(_settle, self._ended, None)
-            self._on_loop(_settle, self._opened, error)
+            self._on_loop(settle, self._ended, None)
+            self._on_loop(settle, self._opened, error)
             return
-        self._on_loop(_settle, self._opened, None)
+        self._on_loop(settle, self._opened, None)
         try:
             commits = Commits(db)
             while batch := self._next_batch():
                 self._on_loop(self._deliver, batch, commits.commit(batch))
         finally:
             db.close()
-            self._on_loop(_settle, self._ended, None)
+            self._on_loop(settle, self._ended, None)
 
     def _next_batch(self) -> list[Item]:
         """Wait for work, then take all there is. Empty: nothing will come any more."""
@@ -201,12 +201,3 @@ def _refusal(error: Exception) -> TielineError:
     if _is_disk_trouble(error):
         return Unavailable(f"nothing was stored: the server cannot write to its disk ({error}); try again later")
     return InternalError("nothing was stored: the store failed; the server's log says why")
-
-
-def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

@@ -15,6 +15,7 @@ import msgspec
 from tieline.errors import AddressError, ConfigError, DialFailed
 from tieline.transports.address import Address, parse
 from tieline.transports.endpoint import Place
+from tieline.transports.sockets import on_one_port
 
 # Linux delivers to every socket on the port what any program on the machine has joined, unless told otherwise.
 _MULTICAST_ALL = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
@@ -117,26 +118,18 @@ def bound(address: Address, options: DatagramOptions = PLAIN) -> list[socket.soc
     would let one steal the other's), unless they receive from a multicast group.
     """
     group = options.group()
-    sockets: dict[int, socket.socket] = {}
-    missing: OSError | None = None
+    taken: set[int] = set()
+
+    def bind(family: int, place: Place) -> socket.socket:
+        sock = _bound(family, place, address.host, options)
+        taken.add(family)
+        return sock
+
     try:
-        for family, place in _own_places(address, group):
-            port = next(iter(sockets.values())).getsockname()[1] if sockets else address.port
-            try:
-                sockets.setdefault(family, _bound(family, (place[0], port, *place[2:]), address.host, options))
-            except OSError as error:
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    raise
-                missing = error
-        if missing is not None and not sockets:
-            raise missing
-    except (OSError, ConfigError) as error:
-        for sock in sockets.values():
-            sock.close()
-        if isinstance(error, ConfigError):
-            raise
+        of_other_versions = (each for each in _own_places(address, group) if each[0] not in taken)
+        return on_one_port(of_other_versions, address.port, bind)
+    except OSError as error:
         raise _cannot_bind(address, error) from error
-    return list(sockets.values())
 
 
 def towards(remote: Address, local: Address | None, options: DatagramOptions = PLAIN) -> tuple[socket.socket, Place]:
@@ -155,7 +148,7 @@ def towards(remote: Address, local: Address | None, options: DatagramOptions = P
             except OSError as refused:
                 error = error or refused
     except socket.gaierror as unknown:
-        raise DialFailed(str(remote), f"the name {remote.host} is not known here") from unknown
+        raise DialFailed(str(remote), f"the name {remote.host} is not known here; use an IP address") from unknown
     if error is not None and error.errno == errno.EACCES:
         raise ConfigError("broadcast", f"{remote.where} is a broadcast address; give broadcast=True") from error
     raise DialFailed(str(remote), (error and error.strerror) or "no way there") from error

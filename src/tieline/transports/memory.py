@@ -158,5 +158,5 @@ def dial(name: str, receiver: Receiver, *, limits: Limits = DEFAULT) -> None:
     """Join `receiver` to who listens at `name`. Raises DialFailed."""
     accept = _listening.get(name)
     if accept is None:
-        raise DialFailed(f"memory:{name}", "nobody listens there in this process")
+        raise DialFailed(f"memory:{name}", "nobody listens there in this process; listen before dialling")
     pair(receiver, accept(), limits=limits)

@@ -10,11 +10,13 @@ import socket
 import struct
 import sys
 import termios
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 
 import msgspec
 
 from tieline.errors import AddressError
+from tieline.transports.endpoint import Place
 
 BACKLOG = 1024
 _TCP_INFO_RTT = 68  # offset of tcpi_rtt in Linux's struct tcp_info: 8 octets, then 15 u32 before it
@@ -81,38 +83,53 @@ def listen_tcp(
     An empty host means every address: one dual-stack socket where the system has them. `reuse_address` lets a server
     start again while connections of its last run linger in TIME_WAIT; it never lets two servers share the port.
     """
-    sockets: list[socket.socket] = []
-    missing: OSError | None = None
+
+    def listening(family: int, where: Place) -> socket.socket:
+        return _listening(
+            family,
+            where,
+            options,
+            only=bool(host),
+            backlog=backlog,
+            reuse_address=reuse_address,
+            reuse_port=reuse_port,
+        )
+
     try:
-        for family, (address, _, *scope) in _places(host, port):
-            where = (address, sockets[0].getsockname()[1] if sockets else port, *scope)
+        return on_one_port(_places(host, port), port, listening)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def on_one_port(
+    places: Iterable[tuple[int, Place]], port: int, make: Callable[[int, Place], socket.socket]
+) -> list[socket.socket]:
+    """A socket made for each (family, place), all on one port (0: one the system chooses). When one cannot be made its
+    error is raised, and the others are closed.
+
+    An IP version that the machine does not have is left out, if there is another: "localhost" may have an IPv6 address
+    all the same.
+    """
+    made: list[socket.socket] = []
+    missing: OSError | None = None
+    with ExitStack() as unless_all_are_made:
+        for family, (host, _, *scope) in places:
             try:
-                sockets.append(
-                    _listening(
-                        family,
-                        where,
-                        host,
-                        options,
-                        backlog=backlog,
-                        reuse_address=reuse_address,
-                        reuse_port=reuse_port,
-                    )
-                )
+                sock = make(family, (host, made[0].getsockname()[1] if made else port, *scope))
             except OSError as error:
-                # "localhost" may have an IPv6 address on a machine that has no IPv6; its other address will do.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
                 missing = error
-        if missing is not None and not sockets:
+            else:
+                made.append(sock)
+                unless_all_are_made.callback(sock.close)
+        if missing is not None and not made:
             raise missing
-    except OSError as error:
-        for sock in sockets:
-            sock.close()
-        raise _cannot_listen(host, port, error) from error
-    return sockets
+        unless_all_are_made.pop_all()
+    return made
 
 
-def _places(host: str, port: int) -> list[tuple[int, tuple[str | int | bytes, ...]]]:
+def _places(host: str, port: int) -> list[tuple[int, Place]]:
     if not host:
         if socket.has_dualstack_ipv6():
             return [(socket.AF_INET6, ("::", port, 0, 0))]
@@ -123,10 +140,10 @@ def _places(host: str, port: int) -> list[tuple[int, tuple[str | int | bytes, ..
 
 def _listening(
     family: int,
-    where: tuple[str | int | bytes, ...],
-    host: str,
+    where: Place,
     options: SocketOptions,
     *,
+    only: bool,
     backlog: int,
     reuse_address: bool,
     reuse_port: bool,
@@ -139,7 +156,7 @@ def _listening(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # Every address: IPv4 callers arrive here as ::ffff:a.b.c.d. One address: that one and no other.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(host))
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
         options.apply(sock)
         sock.bind(where)
         sock.listen(backlog)

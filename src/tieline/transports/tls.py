@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tieline.errors import ConfigError
+from tieline.limits import KiB
 
 NATIVE = "tieline/1"
 HTTP = "http/1.1"
@@ -19,6 +20,9 @@ HANDSHAKE_TIMEOUT = 10.0
 "Seconds, for those who dial; a listener's openings have their own absolute deadline."
 SHUTDOWN_TIMEOUT = 2.0
 "Seconds to wait for the peer's close_notify. Our messages have lengths: a missing goodbye cuts nothing off."
+
+KEY_UPDATE_ANSWERS = 64 * KiB
+"Bytes of answers to key updates (RFC 8446, 4.6.3), 26 for each, that a peer may ask for without reading them."
 
 
 def pin_of(der: bytes) -> str:

@@ -11,14 +11,12 @@ import socket
 import ssl
 from typing import Any, cast
 
-from tieline.transports.tls import SHUTDOWN_TIMEOUT
+from tieline.transports.tls import KEY_UPDATE_ANSWERS, SHUTDOWN_TIMEOUT
 from tieline.transports.tls_memory import PIECE, READ, TlsMemory
 from tieline.transports.tls_wires import wire_for
 
 _SHORT = 2 * 1024
 "Bytes that came at once and are hardly worth a buffer, where the protocol takes them without as well."
-_ANSWERS = 64 * 1024
-"Bytes of answers to key updates, 26 for each, that a peer may ask for without reading them."
 _CUT = "the connection was closed during the TLS handshake"
 
 
@@ -334,7 +332,7 @@ class TlsTransport(asyncio.Transport):
         """What TLS itself has to say: answers to key updates that were read."""
         if self._answered >= 0:
             self._answered += self._memory.outgoing.pending
-            if self._answered > _ANSWERS:
+            if self._answered > KEY_UPDATE_ANSWERS:
                 self._fail(ConnectionAbortedError("the peer asks for new keys and does not read the answers"))
                 return
         self._flush()

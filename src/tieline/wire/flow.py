@@ -10,9 +10,8 @@ import msgspec
 from tieline.errors import ProtocolError
 from tieline.wire.messages import UNREADABLE
 
-_MOST = 1 << 30
+MOST = 1 << 30
 "Bytes. More credit than this is a mistake of the peer, not a wish."
-
 
 ELEMENT = 64
 "Bytes of credit that every ITEM and DATA costs on top: about what it costs to hold one."
@@ -39,8 +38,8 @@ class Flow:
             more = msgspec.msgpack.decode(payload, type=int)
         except UNREADABLE as error:
             raise ProtocolError(f"CREDIT is not a number: {error}") from error
-        if more <= 0 or self.credit + more > _MOST:
-            raise ProtocolError(f"CREDIT of {more} bytes")
+        if more <= 0 or self.credit + more > MOST:
+            raise ProtocolError(f"CREDIT of {more:,} bytes on top of {self.credit:,}; {MOST:,} are the most")
         self.credit += more
 
     def arrived(self, size: int) -> None:

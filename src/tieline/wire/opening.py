@@ -6,12 +6,10 @@ class at both ends.
 
 from tieline.errors import ProtocolError
 from tieline.limits import Limits
+from tieline.wire.flow import MOST
 from tieline.wire.frames import Kind
 from tieline.wire.messages import GoAway, Hello, read
 from tieline.wire.moves import LINK, LinkState, Side, illegal
-
-_MOST = 1 << 30
-"Bytes. A peer that claims to accept more is taken to accept this."
 
 
 class Opening:
@@ -46,8 +44,10 @@ class Opening:
             raise ProtocolError("frames before the login is done belong to channel 0")
         if kind == Kind.HELLO:
             hello: Hello = read(Hello, payload)
-            self.peer_frame = max(self._limits.login_frame, min(hello.frame, _MOST))
-            self.peer_window = max(1, min(hello.window, _MOST))
+            self.peer_frame = max(
+                self._limits.login_frame, min(hello.frame, MOST)
+            )  # who claims to accept more is taken to accept this
+            self.peer_window = max(1, min(hello.window, MOST))
             return hello
         if kind == Kind.GOAWAY:
             goodbye: GoAway = read(GoAway, payload)

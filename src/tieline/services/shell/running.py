@@ -14,6 +14,7 @@ from tieline.processes.pipes import Reader, Writer
 from tieline.processes.spawner import Process
 from tieline.processes.told import Ended
 from tieline.processes.watch import Watching
+from tieline.promise import settle
 from tieline.rpc.outgoing import Outlet, Pourable
 
 TOGETHER = 0.005
@@ -128,8 +129,8 @@ class Running:
             return
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self.process.on_exit(lambda: _settle(waiter))
-        late = None if most is None else loop.call_later(most, _settle, waiter)
+        self.process.on_exit(lambda: settle(waiter))
+        late = None if most is None else loop.call_later(most, settle, waiter)
         try:
             await waiter
         finally:
@@ -182,7 +183,7 @@ class Running:
     def _no_more_errors(self) -> None:
         assert self._errors is not None
         self._errors.close()
-        _settle(self._errors_done)
+        settle(self._errors_done)
 
     @property
     def outcome(self) -> str:
@@ -200,11 +201,6 @@ def _close(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         if descriptor >= 0:
             os.close(descriptor)
-
-
-def _settle(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def ended(code: int) -> Ended:

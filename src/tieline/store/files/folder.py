@@ -157,7 +157,10 @@ def check_same(there: Facts | None, expected: Facts, parts: Parts) -> None:
     """Raises Conflict, whose data has `changed`, when what is there is not the very file that was expected."""
     if there is None or any(getattr(there, fact) != getattr(expected, fact) for fact in _SAME):
         path = shown(parts)
-        raise Conflict(f"{path} is not the file any more that was there", {"path": path, "changed": True})
+        raise Conflict(
+            f"{path} is not the file any more that was there; look at what is there now",
+            {"path": path, "changed": True},
+        )
 
 
 _SAME = ("kind", "size", "mtime_ns", "inode")

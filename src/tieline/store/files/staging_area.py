@@ -209,7 +209,10 @@ class StagingArea:
         before.stop()
         publishing = before.fd < 0
         if not self._let_go.wait_for(lambda: name not in self._open, _PUBLISHING if publishing else _TAKE_OVER):
-            raise Conflict(f"{shown(path)}: the same file is on its way here by another command of yours")
+            raise Conflict(
+                f"{shown(path)}: the same file is on its way here by another command of yours; "
+                "wait for that one, or stop it"
+            )
         if publishing and before.state == "whole":
             raise JustStored(f"{shown(path)} was stored just now by a connection that broke since")
 
@@ -244,6 +247,6 @@ def _lock(descriptor: int, path: Parts) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise Conflict(f"{shown(path)}: another program is just bringing the same file here") from None
+        raise Conflict(f"{shown(path)}: another program is just bringing the same file here; wait for it") from None
     except OSError:
         pass  # a file system without locks
