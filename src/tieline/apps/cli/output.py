@@ -119,9 +119,13 @@ def message_lines(
 
 
 def folded(line: str, columns: int | None, indent: str) -> list[str]:
-    """The line in pieces no wider than `columns`, at spaces where it has some; all but the first behind the indent."""
-    if columns is None or columns < 2 * len(indent) + 2 or width(line) <= columns:
+    """The line in pieces no wider than `columns`, at spaces where it has some.
+
+    All but the first stand behind the indent, which takes a quarter of the columns at most.
+    """
+    if columns is None or columns < 16 or width(line) <= columns:
         return [line]
+    indent = indent[: columns // 4]
     pieces, begin, space, used = [], 0, 0, 0
     for index, char in enumerate(line):
         used += width(char)
