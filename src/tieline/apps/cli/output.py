@@ -56,6 +56,15 @@ def width(text: str) -> int:
     )
 
 
+def ending(text: str, columns: int) -> str:
+    """The end of the text, behind a sign that there is more, if it does not fit."""
+    if width(text) <= columns:
+        return text
+    while width(text) >= columns and text:
+        text = text[1:]
+    return f"…{text}"
+
+
 def _is_wide(char: str) -> bool:
     import unicodedata
 
