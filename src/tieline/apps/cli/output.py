@@ -29,9 +29,13 @@ def print_json(value: Any, *, pretty: bool = False) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> None:
-    """Columns aligned by width; those named in `right` to the right. The last column is as long as it is."""
+    """Columns aligned by width; those named in `right` to the right. The last column is as long as it is.
+
+    What does not fit a terminal goes on below, indented: a row begins where a line does, and nothing else.
+    """
     for line in table(rows, heads, right=right):
-        click.echo(line)
+        for piece in folded(line, columns(), "    "):
+            click.echo(piece)
 
 
 def table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> list[str]:
