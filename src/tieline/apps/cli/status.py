@@ -11,7 +11,7 @@ from .options import Where, json_option, server_options
 from .output import age, print_json, print_table, size
 from .session import ask, run
 
-HEADS = ("ACCOUNT", "DEVICE", "FROM", "TRANSPORT", "STATE", "SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
+HEADS = ("ACCOUNT", "DEVICE", "FROM", "BY", "STATE", "SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
 RIGHT = ("SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
 
 
