@@ -16,8 +16,8 @@ from .session import run as run_loop
     epilog=examples(
         "tieline shell",
         "tieline shell -- htop",
-        "tieline sessions; tieline shell --attach ID     back to one of them, from any of your machines",
-        "tieline shell --attach ID --watch               look on, when its owner shares it",
+        "tieline sessions; tieline shell --attach ID   back to one, from any machine",
+        "tieline shell --attach ID --watch             look on, when its owner shares it",
     ),
     context_settings={"allow_interspersed_args": False},
 )

@@ -14,7 +14,7 @@ from .session import ask, run
 
 @click.command(
     epilog=examples(
-        'curl -H "Authorization: Bearer $(tieline token ci --can files.write --expires 30d)" …',
+        'curl -H "Authorization: Bearer $(tieline token ci --expires 30d)" …',
         "tieline token ci --can files,chat    for the files of rooms too",
         "tieline token --list",
         "tieline token --revoke ci",
