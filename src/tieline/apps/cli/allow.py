@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "tieline allow ada --can chat,shell",
         "tieline allow build-bot --can shell --on 'lab-*' --commands make,git",
-        "tieline allow build-bot --commands ANY --on ANY    takes the narrowing back",
+        "tieline allow build-bot --commands ANY --on ANY   not narrowed any more",
     )
 )
 @click.argument("account", shell_complete=accounts)

@@ -17,7 +17,7 @@ from .session import run as run_loop
         "tieline shell",
         "tieline shell -- htop",
         "tieline sessions; tieline shell --attach ID   back to one, from any machine",
-        "tieline shell --attach ID --watch             look on, when its owner shares it",
+        "tieline shell --attach ID --watch             look on, if it is shared",
     ),
     context_settings={"allow_interspersed_args": False},
 )
