@@ -94,17 +94,22 @@ def _bars() -> Iterator[Report]:
         BarColumn,
         DownloadColumn,
         ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
-        TransferSpeedColumn,
     )
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{size(task.speed)}/s" if task.speed else "")
 
     console = Console(stderr=True, highlight=False)
     # Where all of it does not fit, the time left is what people look for; the names take what remains.
     wide = console.width >= _WIDE
     columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
-    columns += [BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn()] if wide else [BarColumn(10)]
+    columns += [BarColumn(), DownloadColumn(binary_units=True), Speed()] if wide else [BarColumn(10)]
     room = min(32, console.width - (52 if wide else 20))
     with Bars(*columns, TimeRemainingColumn(compact=not wide), console=console, transient=True) as bars:
         whole = bars.add_task("all", total=None)
