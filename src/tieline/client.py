@@ -281,7 +281,8 @@ async def connect(
     `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
     `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
     `profile` is one that `tieline join` has written (its first is "default"), and says all of this.
-    `handlers` are methods the server may call here. Raises DialFailed, PinMismatch, LoginFailed, AddressError.
+    `handlers` are methods the server may call here. Raises DialFailed, PlainRefused, PinMismatch, LoginFailed,
+    AddressError.
     """
     if profile is not None:
         known = profiles.known(profile)

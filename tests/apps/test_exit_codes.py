@@ -69,10 +69,14 @@ def test_every_error_of_ours_has_a_number() -> None:
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
-def test_help_has_examples_and_needs_no_server(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_examples_fits_a_terminal_and_needs_no_server(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main.run([*command, "--help"]) == ExitCode.OK
     shown = capsys.readouterr().out
     assert "Examples:" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     assert "tieline " in shown
 
 

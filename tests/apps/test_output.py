@@ -12,6 +12,14 @@ def test_columns_line_up_even_with_wide_letters() -> None:
     assert lines == ["NAME  UNREAD", "ada        3", "日本    1200"]
 
 
+def test_a_row_that_does_not_fit_a_terminal_goes_on_below_indented(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "columns", lambda: 30)
+    output.print_table([["ada", "run", f"make{' ' * 20}bob  run"]], ("WHO", "KIND", "COMMAND"))
+    assert capsys.readouterr().out.splitlines() == ["WHO  KIND  COMMAND", "ada  run   make", "    bob  run"]
+
+
 def test_a_cell_cannot_break_its_row() -> None:
     assert output.table([["a\nb\x1b[2J"]], ("NAME",)) == ["NAME", "a␊b␛[2J"]
 

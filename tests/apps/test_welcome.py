@@ -97,5 +97,6 @@ def test_on_a_terminal_the_ticket_stays_one_word(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("NO_COLOR", raising=False)
     show(running(":7788", owner="ada", ticket=TICKET))
     assert TICKET in terminal.getvalue()
+    assert PIN in terminal.getvalue()
     assert "\x1b[" in terminal.getvalue()
     assert "without installing" in terminal.getvalue()

@@ -145,6 +145,7 @@ async def test_every_answer_is_sane_and_tells_no_version(serve, request_bytes, s
     assert answer.status == status
     assert answer.headers["server"] == "tieline"
     assert b"python" not in answer.body.lower()
+    assert answer.body.endswith(b"\n")
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 

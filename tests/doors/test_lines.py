@@ -74,7 +74,7 @@ async def test_another_room_is_another_conversation(house):
     await bob.sees("* here: nobody\n")
     await bob.sees("* here: ada, bob (you)\n")
     await bob.sees("* builds  2 messages")
-    await bob.sees("* lobby  1 messages")
+    await bob.sees("* lobby  1 message")
 
 
 async def test_a_room_that_cannot_be_is_said_and_one_stays_where_one_is(house):
@@ -241,7 +241,7 @@ async def test_what_others_say_does_nothing_to_a_terminal(house):
     await bob.call("chat.post", room="odd", text=hostile, id="2")
     seen = await ada.sees("      | d\n")
     ada.types("/join odd", "/history", "/rooms", "/who \x1b[31m")
-    seen += await ada.sees("* odd  1 messages")
+    seen += await ada.sees("* odd  1 message")
     await ada.sees("\n")
     assert not set(seen) & set("\x1b\x07\x9b\u202e\r")
 

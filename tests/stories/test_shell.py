@@ -161,7 +161,7 @@ async def test_left_by_its_escape_it_goes_on_and_is_found_again(terminal: Open) 
     await first.type("\r~.")
     assert await first.ended() == 0
     assert first.is_as_before
-    found = re.search(rb"--attach (\w+)", bytes(first.seen))
+    found = re.search(rb"\nLeft the session.*--attach (\w+)", bytes(first.seen))
     assert found, first.seen
     second = terminal("shell", "--attach", found[1].decode())
     await second.shows("two")

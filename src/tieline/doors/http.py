@@ -83,6 +83,8 @@ class HttpDoor:
         # A page elsewhere can point a name of its own at this address (DNS rebinding): only our names are answered.
         if not self._hosts(_host_of(request)):
             raise web.HTTPMisdirectedRequest(text="This server does not answer to that name.\n")
+        if (wrong := request.match_info.http_exception) is not None:
+            wrong.text = f"{wrong.text}\n"  # or the prompt of whoever uses curl stands behind it
         return await handler(request)
 
     async def _welcome(self, request: web.Request) -> web.Response:

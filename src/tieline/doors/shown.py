@@ -130,7 +130,7 @@ def room_line(room: Room) -> str:
     """`lobby  12 messages, 3 unread: what it is about`."""
     unread = f", {room.unread:,} unread" if room.unread else ""
     about = f": {room.topic_line}" if room.topic_line else ""
-    return safe_text(f"* {room.name}  {room.position:,} messages{unread}{about}")
+    return safe_text(f"* {room.name}  {room.position:,} message{'s' * (room.position != 1)}{unread}{about}")
 
 
 def _some(names: list[str]) -> str:

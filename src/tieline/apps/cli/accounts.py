@@ -21,7 +21,8 @@ def accounts(where: Where, as_json: bool) -> None:
         print_json(answer, pretty=True)
         return
     print_table(
-        (row for account in answer for row in _rows(account)), ("ACCOUNT", "DEVICE OR TICKET", "MAY", "SINCE", "")
+        (row for account in answer for row in _rows(account)),
+        ("ACCOUNT", "DEVICE OR TICKET", "MAY", "SINCE, UNTIL", ""),
     )
 
 
@@ -31,8 +32,7 @@ def _rows(account: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for device in account.get("devices", ()):
         yield "", device["name"], _may(device), clock(device["created"]), ""
     for ticket in account.get("tickets", ()):
-        until = f"good until {clock(ticket['expires'])}"
-        yield "", f"ticket {ticket['id']}", _may(ticket), "", until
+        yield "", f"ticket {ticket['id']}", _may(ticket), f"until {clock(ticket['expires'])}", ""
 
 
 def _may(record: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import examples
+from .completing import accounts, machines
 from .options import Where, server_options
 from .output import note
 from .session import run, session
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
     epilog=examples(
         "tieline allow ada --can chat,shell",
         "tieline allow build-bot --can shell --on 'lab-*' --commands make,git",
-        "tieline allow build-bot --commands ANY --on ANY      takes the narrowing back",
+        "tieline allow build-bot --commands ANY --on ANY   not narrowed any more",
     )
 )
-@click.argument("account")
+@click.argument("account", shell_complete=accounts)
 @click.option("--can", metavar="SCOPES", help="What it may do at most: chat, files, shell, admin; by comma.")
-@click.option("--on", "targets", metavar="MACHINES", help="Run commands on these only, by comma; 'lab-*', server, ANY.")
+@click.option(
+    "--on",
+    "targets",
+    metavar="MACHINES",
+    shell_complete=machines,
+    help="Run commands on these only, by comma; 'lab-*', server, ANY.",
+)
 @click.option("--commands", metavar="NAMES", help="Run these programs only, by comma, and no terminal sessions; ANY.")
 @server_options
 def allow(where: Where, account: str, can: str | None, targets: str | None, commands: str | None) -> None:

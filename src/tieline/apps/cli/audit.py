@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .commands import examples
+from .completing import accounts
 from .options import Where, json_option, server_options
 from .output import age, clock, note, print_json, print_table, size
 from .session import run, session
@@ -18,7 +19,7 @@ from .session import run, session
     )
 )
 @click.option("--last", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N", help="How many.")
-@click.option("--account", metavar="NAME", help="Only what this account ran.")
+@click.option("--account", metavar="NAME", shell_complete=accounts, help="Only what this account ran.")
 @server_options
 @json_option
 def audit(where: Where, last: int, account: str | None, as_json: bool) -> None:

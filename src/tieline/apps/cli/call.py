@@ -7,6 +7,7 @@ import click
 
 from .arguments import read_parameters
 from .commands import examples
+from .completing import machines, methods
 from .options import Where, server_options
 from .output import print_json
 from .session import run, session
@@ -26,9 +27,15 @@ if TYPE_CHECKING:
     ),
     context_settings={"ignore_unknown_options": False},
 )
-@click.argument("method")
+@click.argument("method", shell_complete=methods)
 @click.argument("arguments", nargs=-1, metavar="[JSON | KEY=VALUE...]")
-@click.option("--on", "machine", metavar="MACHINE", help="A method of this machine, as MACHINE/METHOD is.")
+@click.option(
+    "--on",
+    "machine",
+    metavar="MACHINE",
+    shell_complete=machines,
+    help="A method of this machine, as MACHINE/METHOD is.",
+)
 @server_options
 def call(where: Where, method: str, arguments: tuple[str, ...], machine: str | None) -> None:
     """Call any method of the server, or MACHINE/METHOD of a machine that offers one.

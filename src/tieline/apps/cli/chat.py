@@ -3,12 +3,13 @@
 import click
 
 from .commands import examples
+from .completing import rooms
 from .options import DEFAULT_ROOM, Where, server_options
 from .session import run, session
 
 
 @click.command(epilog=examples("tieline chat", "tieline chat builds", "tieline chat @ada", "echo hello | tieline chat"))
-@click.argument("room", default=DEFAULT_ROOM)
+@click.argument("room", default=DEFAULT_ROOM, shell_complete=rooms)
 @server_options
 def chat(where: Where, room: str) -> None:
     """Talk in a room.

@@ -33,7 +33,8 @@ async def _rooms(talk: "Conversation", rest: str) -> None:
     for room in (await talk.ask("chat.rooms"))["rooms"]:
         unread = f", {room['unread']} unread" if room["unread"] else ""
         topic_line = f": {room['topic_line']}" if room.get("topic_line") else ""
-        talk.tell(f"{room['name']} ({room['position']} messages{unread}){topic_line}")
+        many = f"{room['position']} message{'s' * (room['position'] != 1)}"
+        talk.tell(f"{room['name']} ({many}{unread}){topic_line}")
 
 
 @COMMANDS.command("msg", "NAME TEXT", "say something to one person only")

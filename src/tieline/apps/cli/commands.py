@@ -81,7 +81,7 @@ EPILOG = examples(
     "tieline say lobby 'build is green' from a script",
     "tieline tail lobby -f              watch",
     "tieline run -- make -j4            run a command there, as if it ran here",
-    "tieline shell                      a terminal there, which survives the connection",
+    "tieline shell                      a terminal there, kept over lost links",
     "tieline COMMAND --help             more, with examples",
 )
 

@@ -1,4 +1,4 @@
-"""`tieline completion`: the script by which a shell completes commands, options and profiles."""
+"""`tieline completion`: the script by which a shell completes commands, options, rooms, names, methods and paths."""
 
 import click
 

@@ -10,7 +10,7 @@ from tieline.wire.safe_text import safe_text
 from .commands import examples
 from .exit_codes import ExitCode
 from .options import Where, json_option, server_options
-from .output import print_json
+from .output import columns, folded, print_json
 
 if TYPE_CHECKING:
     from .examination import Finding
@@ -44,6 +44,12 @@ def doctor(where: Where, address: str | None, as_json: bool) -> int:
 
 def _show(finding: "Finding") -> None:
     sign, colour = _SIGNS[finding.result]
-    click.echo(f"{click.style(sign, fg=colour, bold=True)}  {finding.step:<12} {safe_text(finding.says)}")
+    # A pin has 64 characters, and is whole within the 80 columns of a usual terminal.
+    indent = " " * min(16, (columns() or 80) // 4)
+    first, *more = folded(f"{sign} {finding.step:<11}  {safe_text(finding.says)}", columns(), indent)
+    click.echo(click.style(sign, fg=colour, bold=True) + first.removeprefix(sign))
+    for line in more:
+        click.echo(line)
     if finding.do:
-        click.echo(f"    {'':<12} {safe_text(finding.do)}")
+        for line in folded(f"{indent}{safe_text(finding.do)}", columns(), indent):
+            click.echo(line)

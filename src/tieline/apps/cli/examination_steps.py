@@ -199,7 +199,7 @@ def _certificate(patient: Patient) -> bytes:
 def _judge(pinned: str, shown: str) -> Finding:
     if not pinned:
         return odd(
-            f"It shows a certificate with the pin {shown}, and there is none to compare it with.",
+            f"There is no pin here to compare its certificate's with: {shown}",
             "Ask the server's owner, by another way, whether the pin is right; a ticket brings it along.",
         )
     if shown == pinned:

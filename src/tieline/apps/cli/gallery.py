@@ -5,14 +5,15 @@ import click
 from tieline.apps.gallery import NAMES, about, program
 
 from .commands import examples
+from .output import columns, folded
 
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     epilog=examples(
-        "tieline gallery                                      what there is",
-        "tieline gallery upper --help                         the options of one of them",
-        "tieline gallery upper --listen tcp://127.0.0.1:0     port 0: any free one",
+        "tieline gallery                                  what there is",
+        "tieline gallery upper --help                     the options of one of them",
+        "tieline gallery upper --listen tcp://127.0.0.1:0 port 0: any free one",
         "tieline gallery groupchat --listen tcp://:8888",
         "tieline gallery upload --into ~/uploads",
     ),
@@ -27,6 +28,7 @@ def gallery(name: str | None, options: tuple[str, ...]) -> None:
     """
     if name is None:
         for each in NAMES:
-            click.echo(f"{each:<15} {about(each)}")
+            for line in folded(f"{each:<15} {about(each)}", columns(), " " * 16):
+                click.echo(line)
     else:
         program(name).main(options)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import examples
+from .completing import remote_then_local
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
 from .remote_path import remote
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         "tieline get --wait /lab/still-coming.iso",
     )
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH… [DEST]")
+@click.argument("paths", nargs=-1, required=True, shell_complete=remote_then_local, metavar="PATH… [DEST]")
 @click.option("--keep", is_flag=True, help="Replace no file that is here.")
 @click.option("--wait", "follow", is_flag=True, help="Follow files that are still on their way to the server.")
 @files_options

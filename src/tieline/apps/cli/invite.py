@@ -5,6 +5,7 @@ import socket
 import click
 
 from .commands import examples
+from .completing import accounts
 from .durations import Duration
 from .options import Where, json_option, server_options
 from .output import age, note, print_json
@@ -18,7 +19,7 @@ from .session import run, session
         "tieline invite build-bot --address lab.example:7788 > ticket",
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=accounts)
 @click.option("--can", default=None, metavar="SCOPES", help="What it may do: chat, files, shell, admin; by comma.")
 @click.option("--expires", type=Duration(), default="24h", show_default=True, metavar="SPAN", help="Good for so long.")
 @click.option("--address", metavar="HOST[:PORT]", help="Where the invited will reach the server, if it guesses wrong.")

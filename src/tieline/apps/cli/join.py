@@ -16,7 +16,7 @@ from .session import run
 @click.command(
     epilog=examples(
         "tieline join 'tieline://lab:7788/ada?pin=…#…'",
-        "tieline join - < ticket            keeps the ticket out of the list of processes",
+        "tieline join - < ticket        keeps it out of the list of processes",
         "tieline join TICKET --profile work --device laptop",
     )
 )

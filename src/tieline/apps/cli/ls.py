@@ -8,6 +8,7 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import remote_paths
 from .options import Where, files_options
 from .output import clock, note, print_json, size
 from .remote_path import is_pattern, remote
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         "tieline ls --json /rooms/builds | jq -r .name",
     )
 )
-@click.argument("path", default="/")
+@click.argument("path", default="/", shell_complete=remote_paths)
 @click.option("-l", "long", is_flag=True, help="Also show size, time, who put it, and the digest.")
 @files_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs to read.")

@@ -8,6 +8,8 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import machines
+from .completing import methods as complete_methods
 from .options import Where, json_option, server_options
 from .output import columns, note, print_json
 from .session import ask, run
@@ -24,8 +26,14 @@ Entry = dict[str, Any]
         "tieline methods --openrpc > openrpc.json",
     )
 )
-@click.argument("prefix", default="")
-@click.option("--on", "machine", metavar="MACHINE", help="List what this machine offers, instead of the server.")
+@click.argument("prefix", default="", shell_complete=complete_methods)
+@click.option(
+    "--on",
+    "machine",
+    metavar="MACHINE",
+    shell_complete=machines,
+    help="List what this machine offers, instead of the server.",
+)
 @click.option("--openrpc", is_flag=True, help="Print the whole description of the server as an OpenRPC document.")
 @server_options
 @json_option

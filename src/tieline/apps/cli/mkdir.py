@@ -3,13 +3,14 @@
 import click
 
 from .commands import examples
+from .completing import remote_paths
 from .options import Where, files_options
 from .session import run, session
 from .several import each_path
 
 
 @click.command(epilog=examples("tieline mkdir /lab", "tieline mkdir -p /lab/2026/november"))
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, shell_complete=remote_paths, metavar="PATH…")
 @click.option("-p", "parents", is_flag=True, help="Make what lacks on the way too; it may be there already.")
 @files_options
 def mkdir(where: Where, paths: tuple[str, ...], parents: bool) -> None:

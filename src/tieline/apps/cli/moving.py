@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tieline.wire.safe_text import safe_text
 
 from .exit_codes import ExitCode
-from .output import note, print_json, size
+from .output import ending, note, print_json, size
 
 if TYPE_CHECKING:
     from tieline.files import Progress, Transferred
@@ -18,6 +18,8 @@ Report = Callable[["Progress"], None]
 
 _JSON_PAUSE = 0.5
 "Seconds between two lines of progress for a program."
+_WIDE = 76
+"Columns that a bar with bytes, rate and time takes, and a name that can be read."
 _SHOWN_FAILURES = 20
 "Failures said one by one; the rest is counted, and told in full by --json."
 
@@ -88,18 +90,28 @@ def _json_lines() -> Report:
 @contextmanager
 def _bars() -> Iterator[Report]:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{size(task.speed)}/s" if task.speed else "")
+
     console = Console(stderr=True, highlight=False)
-    with Bars(*columns, console=console, transient=True) as bars:
+    # Where all of it does not fit, the time left is what people look for; the names take what remains.
+    wide = console.width >= _WIDE
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+    columns += [BarColumn(), DownloadColumn(binary_units=True), Speed()] if wide else [BarColumn(10)]
+    room = min(32, console.width - (52 if wide else 20))
+    with Bars(*columns, TimeRemainingColumn(compact=not wide), console=console, transient=True) as bars:
         whole = bars.add_task("all", total=None)
         one = bars.add_task("", total=None)
 
@@ -108,8 +120,7 @@ def _bars() -> Iterator[Report]:
                 console.print(safe_text(progress.note), markup=False)
             of = f"{progress.files:,}" + (f" of {progress.total_files:,}" if progress.total_files is not None else "")
             bars.update(whole, description=f"{of} files", completed=progress.bytes, total=progress.total_bytes)
-            name = safe_text(progress.path)
-            name = name if len(name) <= 32 else f"…{name[-31:]}"
+            name = ending(safe_text(progress.path), room)
             bars.update(one, description=name, completed=progress.path_bytes, total=progress.path_total or None)
 
         yield report

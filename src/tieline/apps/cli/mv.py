@@ -3,6 +3,7 @@
 import click
 
 from .commands import examples
+from .completing import remote_paths
 from .options import Where, files_options, json_option
 from .output import print_json
 from .session import run, session
@@ -14,7 +15,7 @@ from .several import each_path
         "tieline mv /lab/draft.txt /lab/final.txt", "tieline mv /people/ada/run.log /lab/x.bin /rooms/builds/"
     )
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH… TARGET")
+@click.argument("paths", nargs=-1, required=True, shell_complete=remote_paths, metavar="PATH… TARGET")
 @click.option("-f", "replace", is_flag=True, help="Replace a file that is there; a folder is never replaced.")
 @files_options
 @json_option

@@ -75,6 +75,7 @@ def files_options(command: Command) -> Command:
         "machine",
         default="",
         metavar="MACHINE",
+        shell_complete=_machines,
         help="On a machine that allows it (`tieline agent --allow files`), not on the server.",
     )
     @server_options
@@ -92,3 +93,9 @@ def _profile_names(context: click.Context, parameter: click.Parameter, incomplet
     from tieline import profiles
 
     return [CompletionItem(name) for name in profiles.names() if name.startswith(incomplete)]
+
+
+def _machines(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from .completing import machines  # which asks who a Where is
+
+    return machines(context, parameter, incomplete)

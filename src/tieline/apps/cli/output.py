@@ -29,9 +29,13 @@ def print_json(value: Any, *, pretty: bool = False) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> None:
-    """Columns aligned by width; those named in `right` to the right. The last column is as long as it is."""
+    """Columns aligned by width; those named in `right` to the right. The last column is as long as it is.
+
+    What does not fit a terminal goes on below, indented: a row begins where a line does, and nothing else.
+    """
     for line in table(rows, heads, right=right):
-        click.echo(line)
+        for piece in folded(line, columns(), "    "):
+            click.echo(piece)
 
 
 def table(rows: Iterable[Sequence[object]], heads: Sequence[str], *, right: Sequence[str] = ()) -> list[str]:
@@ -54,6 +58,15 @@ def width(text: str) -> int:
         0 if unicodedata.combining(char) or char in "\u200c\u200d\ufe0f" else 2 if _is_wide(char) else 1
         for char in text
     )
+
+
+def ending(text: str, columns: int) -> str:
+    """The end of the text, behind a sign that there is more, if it does not fit."""
+    if width(text) <= columns:
+        return text
+    while width(text) >= columns and text:
+        text = text[1:]
+    return f"…{text}"
 
 
 def _is_wide(char: str) -> bool:
@@ -123,9 +136,13 @@ def message_lines(
 
 
 def folded(line: str, columns: int | None, indent: str) -> list[str]:
-    """The line in pieces no wider than `columns`, at spaces where it has some; all but the first behind the indent."""
-    if columns is None or columns < 2 * len(indent) + 2 or width(line) <= columns:
+    """The line in pieces no wider than `columns`, at spaces where it has some.
+
+    All but the first stand behind the indent, which takes a quarter of the columns at most.
+    """
+    if columns is None or columns < 16 or width(line) <= columns:
         return [line]
+    indent = indent[: columns // 4]
     pieces, begin, space, used = [], 0, 0, 0
     for index, char in enumerate(line):
         used += width(char)

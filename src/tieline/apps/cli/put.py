@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import examples
+from .completing import local_then_remote, rooms
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
 from .remote_path import only_a_name, remote
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
         "tar c . | tieline put - /backups/today.tar",
     )
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH… [DEST]")
+@click.argument("paths", nargs=-1, required=True, shell_complete=local_then_remote, metavar="PATH… [DEST]")
 @click.option("--as", "name", metavar="NAME", help="The name on the server, for standard input (-) or a single PATH.")
-@click.option("--to", metavar="ROOM", help="Put it into ROOM's files, or @name's letter box, and say so in chat.")
+@click.option(
+    "--to",
+    metavar="ROOM",
+    shell_complete=rooms,
+    help="Put it into ROOM's files, or @name's letter box, and say so in chat.",
+)
 @click.option("--keep", is_flag=True, help="Replace no file that is there.")
 @files_options
 @click.option("--json", "as_json", is_flag=True, help="Print progress and result as JSON objects, one per line.")

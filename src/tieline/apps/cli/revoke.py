@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from .commands import examples
+from .completing import accounts
 from .options import Where, server_options
 from .output import note
 from .session import run, session
@@ -18,7 +19,7 @@ from .session import run, session
         "tieline revoke ticket/k3yid2ab",
     )
 )
-@click.argument("name", metavar="DEVICE | NAME[/DEVICE] | ticket/ID")
+@click.argument("name", shell_complete=accounts, metavar="DEVICE | NAME[/DEVICE] | ticket/ID")
 @server_options
 def revoke(where: Where, name: str) -> None:
     """End a device, an account or a ticket.

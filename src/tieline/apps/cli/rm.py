@@ -8,6 +8,7 @@ from tieline.errors import NotFound
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import remote_paths
 from .options import Where, files_options, json_option
 from .output import note, print_json, size
 from .remote_path import is_pattern, remote
@@ -27,7 +28,7 @@ SHOWN = 20
         "tieline rm --interrupted",
     )
 )
-@click.argument("paths", nargs=-1, metavar="PATH…")
+@click.argument("paths", nargs=-1, shell_complete=remote_paths, metavar="PATH…")
 @click.option("-r", "whole", is_flag=True, help="Remove folders with all that is in them.")
 @click.option("-f", "force", is_flag=True, help="Ask nothing; a path where nothing is, is fine.")
 @click.option("--interrupted", is_flag=True, help="Instead of a PATH: what is kept of your interrupted uploads.")

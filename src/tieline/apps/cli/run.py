@@ -3,6 +3,7 @@
 import click
 
 from .commands import examples
+from .completing import machines
 from .durations import Duration
 from .options import Where, json_option, place_options
 from .session import run as run_loop
@@ -26,6 +27,7 @@ from .session import run as run_loop
     "targets",
     multiple=True,
     metavar="MACHINE",
+    shell_complete=machines,
     help="Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="How many machines at a time.")

@@ -9,6 +9,7 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import rooms
 from .options import DEFAULT_ROOM, Where, json_option, server_options
 from .output import note, print_json
 from .session import run, session
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         "make 2>&1 | tieline say builds",
     )
 )
-@click.argument("room")
+@click.argument("room", shell_complete=rooms)
 @click.argument("text", nargs=-1)
 @server_options
 @json_option

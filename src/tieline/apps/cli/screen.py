@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 import click
 
 from .line_editor import LineEditor
-from .output import width
+from .output import ending, width
 
 
 class Screen(Protocol):
@@ -132,9 +132,7 @@ class TerminalScreen:
 
     def _redraw(self, above: str = "") -> None:
         # What is typed has half of the line at least, and neither may reach the next one: only this one is cleared.
-        prompt = self._prompt
-        if width(prompt) > self.columns // 2:
-            prompt = f"…{prompt[-max(self.columns // 2 - 1, 2) :]}"
+        prompt = ending(self._prompt, self.columns // 2)
         shown, back = self._editor.view(max(self.columns - width(prompt), 10))
         left = f"\x1b[{back}D" if back else ""
         self._out.write(f"\r\x1b[K{above}{prompt}{shown}{left}")

@@ -9,6 +9,8 @@ import click
 from tieline.errors import NotFound
 
 from .commands import examples
+from .completing import machines
+from .completing import sessions as session_ids
 from .options import Where, json_option, server_options
 from .output import age, note, print_json, print_table, size
 from .run_trouble import NO_COMMANDS
@@ -20,12 +22,22 @@ from .session import ask, run
         "tieline sessions", "tieline shell --attach ID", "tieline sessions --share ID", "tieline sessions --end ID"
     )
 )
-@click.option("--on", "target", default="", metavar="MACHINE", help="Of another machine than the server's own.")
 @click.option(
-    "--share", metavar="ID", help="Let others who may use a shell look on: tieline shell --attach ID --watch."
+    "--on",
+    "target",
+    default="",
+    metavar="MACHINE",
+    shell_complete=machines,
+    help="Of another machine than the server's own.",
 )
-@click.option("--unshare", metavar="ID", help="Let nobody look on any more.")
-@click.option("--end", "ended", metavar="ID", help="End a session and all that runs in it.")
+@click.option(
+    "--share",
+    metavar="ID",
+    shell_complete=session_ids,
+    help="Let others who may use a shell look on: tieline shell --attach ID --watch.",
+)
+@click.option("--unshare", metavar="ID", shell_complete=session_ids, help="Let nobody look on any more.")
+@click.option("--end", "ended", metavar="ID", shell_complete=session_ids, help="End a session and all that runs in it.")
 @server_options
 @json_option
 def sessions(

@@ -7,6 +7,7 @@ import click
 from tieline.errors import InvalidArgument
 
 from .commands import examples
+from .completing import machines, sessions
 from .options import Where, place_options
 from .session import run as run_loop
 
@@ -15,14 +16,23 @@ from .session import run as run_loop
     epilog=examples(
         "tieline shell",
         "tieline shell -- htop",
-        "tieline sessions; tieline shell --attach ID     back to one of them, from any of your machines",
-        "tieline shell --attach ID --watch               look on, when its owner shares it",
+        "tieline sessions; tieline shell --attach ID   back to one, from any machine",
+        "tieline shell --attach ID --watch             look on, if it is shared",
     ),
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[[--] COMMAND [ARGUMENT]...]")
-@click.option("--on", "target", default="", metavar="MACHINE", help="Another machine than the server's own.")
-@click.option("--attach", "id", metavar="ID", help="Go on with a session that is there already.")
+@click.option(
+    "--on",
+    "target",
+    default="",
+    metavar="MACHINE",
+    shell_complete=machines,
+    help="Another machine than the server's own.",
+)
+@click.option(
+    "--attach", "id", metavar="ID", shell_complete=sessions, help="Go on with a session that is there already."
+)
 @click.option("--watch", is_flag=True, help="Look on only, with --attach.")
 @click.option("--share", is_flag=True, help="Let others who may use a shell look on.")
 @click.option("--record", is_flag=True, help="Keep a recording (asciicast) in the server's data folder.")

@@ -25,6 +25,10 @@ class ShownState:
                     self._changed[number] = match[2] == b"h"
         self._tail = data[-_TAIL:]
 
+    def in_a_line(self) -> bool:
+        """Whether the cursor stands behind something, a prompt for instance."""
+        return bool(self._tail) and not self._tail.endswith(b"\n")
+
     def undo(self) -> bytes:
         """What puts a terminal back as a shell expects it; nothing when there is nothing to undo."""
         wrong = [number for number, on in self._changed.items() if on != (number in _USUALLY_ON)]

@@ -11,7 +11,7 @@ from .options import Where, json_option, server_options
 from .output import age, print_json, print_table, size
 from .session import ask, run
 
-HEADS = ("ACCOUNT", "DEVICE", "FROM", "TRANSPORT", "STATE", "SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
+HEADS = ("ACCOUNT", "DEVICE", "FROM", "BY", "STATE", "SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
 RIGHT = ("SINCE", "CALLS", "TOPICS", "QUEUE", "RTT", "IN", "OUT")
 
 
@@ -42,7 +42,7 @@ def _row(link: dict[str, Any]) -> tuple[object, ...]:
     return (
         link.get("account", ""),
         link.get("device", ""),
-        link.get("remote") or link.get("address") or "-",
+        _from(link),
         link.get("transport", ""),
         link.get("state", ""),
         age(link.get("age", 0)),
@@ -53,3 +53,8 @@ def _row(link: dict[str, Any]) -> tuple[object, ...]:
         size(link.get("bytes_in", 0)),
         size(link.get("bytes_out", 0)),
     )
+
+
+def _from(link: dict[str, Any]) -> str:
+    # The path of the Unix socket is the same for all, and long.
+    return "-" if link.get("transport") == "unix" else link.get("remote") or link.get("address") or "-"

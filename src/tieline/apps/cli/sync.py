@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import examples
+from .completing import local_paths, remote_paths
 from .moving import finish, say_stopped, showing
 from .options import Where, files_options
 from .output import print_json
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
         "tieline sync --delete --dry-run site /rooms/web/site",
     )
 )
-@click.argument("local")
-@click.argument("remote")
+@click.argument("local", shell_complete=local_paths)
+@click.argument("remote", shell_complete=remote_paths)
 @click.option("--down", is_flag=True, help="REMOTE is the pattern, and LOCAL becomes the same.")
 @click.option("--delete", is_flag=True, help="What the pattern does not have goes away.")
 @click.option("--dry-run", "-n", "dry", is_flag=True, help="Only say what would be done.")

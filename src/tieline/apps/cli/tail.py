@@ -8,6 +8,7 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import rooms
 from .history import latest
 from .options import Where, json_option, server_options
 from .output import columns, message_lines, note, print_json
@@ -22,7 +23,7 @@ from .session import run, session
         "tieline tail @ada --json | jq .text",
     )
 )
-@click.argument("room")
+@click.argument("room", shell_complete=rooms)
 @click.option(
     "-n", "--last", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Messages to show."
 )

@@ -54,7 +54,7 @@ async def at_terminal(where: Where, wanted: Wanted) -> int:
     if last:
         from .output import note
 
-        note(last)
+        note(f"\n{last}" if screen.shown.in_a_line() else last)
     return code
 
 
@@ -96,7 +96,7 @@ class Screen:
         self._loop = asyncio.get_running_loop()
         self._left: asyncio.Future[str] = self._loop.create_future()
         self._out: Sink = sink(1)
-        self._shown = ShownState()
+        self.shown = ShownState()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> tuple[int, str]:
@@ -116,7 +116,7 @@ class Screen:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(following, *self._tasks, return_exceptions=True)
-                await self._out.write(self._shown.undo())
+                await self._out.write(self.shown.undo())
 
     def say(self, sentence: str) -> None:
         """Of the link, between what the program prints."""
@@ -153,7 +153,7 @@ class Screen:
             async for item in stream:
                 if isinstance(item, bytes):
                     await self._out.write(item)
-                    self._shown.see(item)
+                    self.shown.see(item)
                     self._position = (self._position or 0) + len(item)
                 elif isinstance(item, At):
                     self._position = item.position

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from .commands import examples
+from .completing import accounts
 from .durations import Duration
 from .options import Where, json_option, server_options
 from .output import age, clock, note, print_json, print_table
@@ -13,7 +14,7 @@ from .session import ask, run
 
 @click.command(
     epilog=examples(
-        'curl -H "Authorization: Bearer $(tieline token ci --can files.write --expires 30d)" …',
+        'curl -H "Authorization: Bearer $(tieline token ci --expires 30d)" …',
         "tieline token ci --can files,chat    for the files of rooms too",
         "tieline token --list",
         "tieline token --revoke ci",
@@ -28,7 +29,12 @@ from .session import ask, run
 @click.option("--expires", type=Duration(), default="90d", show_default=True, metavar="SPAN", help="Good for so long.")
 @click.option("--list", "listing", is_flag=True, help="List your tokens instead.")
 @click.option("--revoke", metavar="NAME", help="End a token instead; what is going on with it stops.")
-@click.option("--account", metavar="NAME", help="With --list and --revoke: somebody else's tokens, for admins.")
+@click.option(
+    "--account",
+    metavar="NAME",
+    shell_complete=accounts,
+    help="With --list and --revoke: somebody else's tokens, for admins.",
+)
 @server_options
 @json_option
 def token(

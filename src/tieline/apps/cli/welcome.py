@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import which
 
@@ -13,6 +14,8 @@ from tieline.wire.safe_text import safe_text
 
 from .output import note
 
+_TWO_COLUMNS = 60
+"Columns of a terminal where labels stand beside what they are of, and not above."
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -37,11 +40,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Line:
-    """A label, what to type or open, and a remark."""
+    """A label, and what to type or open."""
 
     label: str
     text: str
-    remark: str = ""
 
 
 def program(folder: Path, here: Path) -> str:
@@ -83,10 +85,11 @@ def lines(running: Running) -> Iterator[Line]:
     yield Line("talk here", f"{typed} chat")
     yield Line("invite somebody", f"{typed} invite NAME")
     if port is not None:
-        yield Line("without installing", f"nc localhost {port}", "on this machine")
+        yield Line("without installing", f"nc localhost {port}")
     if elsewhere:
         first = elsewhere[0].where
-        yield Line("" if port else "without installing", f"openssl s_client -quiet -connect {first}", "from elsewhere")
+        label = "  from elsewhere" if port else "without installing"
+        yield Line(label, f"openssl s_client -quiet -connect {first}")
     if port is not None:
         yield Line("web page", f"http://localhost:{port}/")
     if elsewhere:
@@ -126,36 +129,29 @@ def plain(running: Running) -> Iterator[str]:
         yield f"  tieline join '{running.ticket}'"
         yield ""
     for line in lines(running):
-        remark = f"   ({line.remark})" if line.remark else ""
-        yield f"  {line.label:<20}{line.text}{remark}".rstrip()
+        yield f"  {line.label:<20}{line.text}".rstrip()
 
 
 def _ticket_remark(running: Running) -> str:
-    return f"{running.owner}'s first ticket, to use from another machine (shown once, one use, within a day):"
+    return f"{running.owner}'s first ticket, for another machine (shown once, good once, for a day):"
 
 
 def _show_rich(running: Running) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
-    console.print()
-    console.print(
-        Text.assemble(("tieline ", "bold"), (__version__, "dim"), "  ", (running.name, "bold green"), " is up")
-    )
-    console.print()
+    narrow = console.width < _TWO_COLUMNS
+    say = partial(console.print, soft_wrap=True)  # the terminal may break a line, but what is copied is one word
+    say()
+    say(Text.assemble(("tieline ", "bold"), (__version__, "dim"), "  ", (running.name, "bold green"), " is up"))
+    say()
     if running.ticket:
-        console.print(Text(f"  {_ticket_remark(running)}", "yellow"))
-        # Soft-wrapped: the terminal may break the line, but what is copied is one word.
-        console.print(Text(f"\n  tieline join '{running.ticket}'\n", "bold"), soft_wrap=True)
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+        say(Text(f"  {_ticket_remark(running)}"))
+        say(Text(f"\n  tieline join '{running.ticket}'\n", "bold"))
     facts = False
     for line in lines(running):
         facts = facts or not (line.label or line.text)
-        remark = (f"   {line.remark}", "dim") if line.remark else ""
-        grid.add_row(f"  {line.label}", Text.assemble((line.text, "" if facts else "bold cyan"), remark))
-    console.print(grid)
-    console.print()
+        label = f"  {line.label}\n    " if narrow and line.label.strip() else f"  {line.label:<{2 if narrow else 20}}"
+        say(Text.assemble((label, "dim"), (line.text, "" if facts else "bold cyan")))
+    say()

@@ -5,13 +5,14 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
+from .completing import rooms
 from .options import Where, json_option, server_options
 from .output import note, print_json
 from .session import ask, run
 
 
 @click.command(epilog=examples("tieline who", "tieline who lobby", "tieline who builds --json"))
-@click.argument("room", required=False)
+@click.argument("room", required=False, shell_complete=rooms)
 @server_options
 @json_option
 def who(where: Where, room: str | None, as_json: bool) -> None:

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import shutil
 import sys
+import textwrap
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, NoReturn
@@ -19,8 +21,12 @@ __all__ = ["announce", "forever", "now", "options", "run", "safe_text", "show", 
 
 def options(name: str, about: str | None, listen: str) -> argparse.ArgumentParser:
     """The options of a program: `--listen`, and what it adds itself."""
+    width = shutil.get_terminal_size().columns - 2
+    paragraphs = [textwrap.fill(each, width) for each in (about or "").split("\n\n")]
     parser = argparse.ArgumentParser(
-        prog=f"tieline gallery {name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"tieline gallery {name}",
+        description="\n\n".join(paragraphs),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     help = f"where callers come to, port 0 for any free one (default: {listen})"
     parser.add_argument("--listen", default=listen, metavar="ADDRESS", help=help)
