@@ -76,3 +76,20 @@ async def test_taking_the_right_back_ends_commands_and_sessions_at_once() -> Non
         with pytest.raises(LinkClosed):
             await waiting
         await until(lambda: not running(word))
+
+
+async def test_what_a_session_leaves_in_the_background_does_not_keep_its_end_from_being_told() -> None:
+    """It has the terminal open, so reading comes to no end by itself."""
+    word = f"word-{os.urandom(4).hex()}"
+    async with ada() as (peer, _):
+        program = f"sh -c 'trap \"\" HUP; while :; do sleep 0.2; done; : {word}' {word} & read _; exit 4"
+        info = await peer.call("shell.open", argv=["sh", "-c", program, word])
+        await until(lambda: len(running(word)) >= 2)
+
+        async def keys() -> AsyncIterator[bytes]:
+            yield b"\n"
+
+        async with asyncio.timeout(30):
+            told = [piece async for piece in peer.stream("shell.attach", keys=keys(), id=info["id"])]
+        assert told[-1]["code"] == 4
+        await until(lambda: not running(word))
