@@ -241,7 +241,11 @@ def client_hello(*alpn):
     return to_server.read()
 
 
-@pytest.mark.parametrize("what", [client_hello(NATIVE), client_hello(LANE), GET, NATIVE_HELLO, b"ada\n"], ids=repr)
+@pytest.mark.parametrize(
+    "what",
+    [client_hello(NATIVE), client_hello(LANE), GET, NATIVE_HELLO, b"ada\n"],
+    ids=["tls", "lane", "http", "native", "person"],
+)
 async def test_a_byte_at_a_time_does_not_move_the_deadline(serve, what):
     """Slowloris, in whatever is said first."""
     lanes = []
