@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from tieline.errors import Conflict, Denied, InvalidArgument, LoginFailed, NotFound
+from tieline.errors import (
+    Conflict,
+    Denied,
+    InvalidArgument,
+    LoginError,
+    LoginFailed,
+    NotFound,
+    TooManyAttempts,
+)
 from tieline.login import gate
 from tieline.login.accounts import Accounts, check_verifier
 from tieline.login.credential import Credential, new_key
@@ -173,6 +181,20 @@ async def test_a_door_works_as_hard_for_a_name_that_is_not_there(
         with pytest.raises(LoginFailed):
             await accounts.verify_password(name, "wrong", "192.0.2.7")
     assert rounds == [PASSWORD_ITERATIONS] * 2 + [KEY_ITERATIONS] * 3
+
+
+async def test_for_a_guesser_who_must_wait_nothing_is_hashed(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(gate, "matches", lambda verifier, secret: bool(hashed.append(secret)))
+    refused: list[type[Exception]] = []
+    for _ in range(50):
+        with pytest.raises(LoginError) as caught:
+            await accounts.verify_password("ada", "wrong", "192.0.2.7")
+        refused.append(caught.type)
+    assert refused.count(TooManyAttempts) > 30
+    assert len(hashed) == refused.count(LoginFailed)
 
 
 @pytest.mark.parametrize("password", ["\x00", "\ud800", "\U0001fae8", "א1"])
