@@ -11,7 +11,7 @@ from tests.services.shell.leftovers import family, running, until
 import tieline
 import tieline.testing
 from tieline import commands
-from tieline.errors import LinkClosed, NotFound
+from tieline.errors import Denied, LinkClosed, NotFound
 from tieline.limits import Limits
 from tieline.processes import family as processes_family
 from tieline.rpc.peer import Peer
@@ -93,3 +93,19 @@ async def test_what_a_session_leaves_in_the_background_does_not_keep_its_end_fro
             told = [piece async for piece in peer.stream("shell.attach", keys=keys(), id=info["id"])]
         assert told[-1]["code"] == 4
         await until(lambda: not running(word))
+
+
+async def test_who_may_do_nothing_on_this_machine_does_not_look_on_either() -> None:
+    made = tieline.Server(name="test", allow_shell=True)
+    async with (
+        tieline.testing.server(made),
+        tieline.testing.connect(made, account="bob", scopes={"shell"}) as bob,
+        tieline.testing.connect(made, account="boss", scopes={"admin"}) as admin,
+    ):
+        async with tieline.testing.connect(made, account="eve", scopes={"shell"}):
+            await admin.call("shell.narrow", account="eve", targets=["elsewhere"])
+        info = await bob.call("shell.open", argv=["sleep", "1000"], watchable=True)
+        async with tieline.testing.connect(made, account="eve", scopes={"shell"}) as eve:
+            assert await eve.call("shell.sessions") == []
+            with pytest.raises(Denied):
+                await anext(eve.stream("shell.attach", id=info["id"], watch=True))
