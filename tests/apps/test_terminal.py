@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +151,18 @@ def test_who_mistypes_a_room_at_a_terminal_is_asked_before_one_is_made(server: S
             assert unasked.process.wait(30) == 0
         finally:
             unasked.close()
+
+
+def test_names_in_the_bars_of_a_transfer_cannot_act_on_the_terminal(
+    server: Serving, owner: Person, tmp_path: Path
+) -> None:
+    names = ("e\x1b]52;c;ZXZpbA==\x07", "two\nlines", "\u200fmark")
+    (tmp_path / "source").mkdir()
+    for name in names:
+        (tmp_path / "source" / name).write_bytes(os.urandom(1 << 20))
+    moving = Terminal(owner, "put", str(tmp_path / "source"), "/lab/")
+    seen = moving.wait_for("2 failed")
+    assert "mark" in seen
+    for raw in ("\x1b]52", "two\n", "two\r\n", "\u200f"):
+        assert raw not in seen
+    moving.close()

@@ -1,7 +1,9 @@
 """Files and folders up and down, by each way to the server."""
 
 import asyncio
+import contextlib
 import os
+import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -131,13 +133,15 @@ async def test_what_is_no_file_is_left_with_a_reason(house: House, stack: AsyncE
     source.mkdir()
     (source / "fine").write_bytes(b"fine")
     os.mkfifo(source / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(source):
+        listening.bind("sock")
     (source / "out").symlink_to("../../outside")
     (source / "a:b").write_bytes(b"no name everywhere")
     (source / "setuid").write_bytes(b"x")
     (source / "setuid").chmod(0o6755)
     done = await peer.files.put(source, "/")
     reasons = {Path(failed.path).name: failed.reason for failed in done.failed}
-    assert set(reasons) == {"fifo", "out", "a:b"}
+    assert set(reasons) == {"fifo", "sock", "out", "a:b"}
     assert "FIFO" in reasons["fifo"]
     assert (house.files / "source" / "setuid").stat().st_mode & 0o7777 == 0o755
     assert done.files == 2

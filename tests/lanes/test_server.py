@@ -94,6 +94,16 @@ async def test_a_device_that_is_revoked_loses_its_token_too(house: House, stack:
         await asyncio.to_thread(dial_lane, address, mine)
 
 
+async def test_a_token_is_taken_back_before_the_link_that_asked_for_it_is_cut(
+    house: House, stack: AsyncExitStack
+) -> None:
+    peer = await house.login(stack, "ada")
+    mine = await token(peer)
+    house.server.lanes.cut("ada", "laptop")
+    with pytest.raises(Denied):
+        await open_lane(peer, mine)
+
+
 async def test_nobody_takes_all_lanes(house: House, stack: AsyncExitStack) -> None:
     ada, bob, eve = [await house.login(stack, name) for name in ("ada", "bob", "eve")]
     lanes = [await open_lane(peer) for peer in (ada, ada, bob)]

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +15,7 @@ from tieline.link import opening as opening_module
 from tieline.link.listener import Routes, listen
 from tieline.transports.address import Address, parse
 from tieline.transports.sockets import listen_tcp
-from tieline.transports.tls import HTTP, NATIVE, client_context
+from tieline.transports.tls import HTTP, LANE, NATIVE, client_context
 from tieline.transports.unix import listen_unix
 
 NATIVE_HELLO = b"\xf7tieline/1\n"
@@ -228,6 +229,37 @@ async def test_an_opening_that_is_never_done_is_cut(serve, first):
     caller = await Caller.dial(listener)
     caller.say(first)
     assert await caller.hears_all() == b""
+    await until(lambda: (listener.links, listener.openings) == (0, 0))
+    await caller.leaves()
+
+
+def client_hello(*alpn):
+    to_server = ssl.MemoryBIO()
+    end = client_context("any", alpn).wrap_bio(ssl.MemoryBIO(), to_server, server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        end.do_handshake()
+    return to_server.read()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [client_hello(NATIVE), client_hello(LANE), GET, NATIVE_HELLO, b"ada\n"],
+    ids=["tls", "lane", "http", "native", "person"],
+)
+async def test_a_byte_at_a_time_does_not_move_the_deadline(serve, what):
+    """Slowloris, in whatever is said first."""
+    lanes = []
+    routes = Routes(*[lambda opening: asyncio.Protocol()] * 3, lambda sock, tls: lanes.append(sock))
+    listener = serve(routes=routes, opening=0.2, person_login=0.2)
+    caller = await Caller.dial(listener)
+    started = asyncio.get_running_loop().time()
+    for byte in what * 100:
+        caller.say(bytes([byte]))
+        await asyncio.sleep(0.02)
+        if caller.reader.at_eof() or caller.reader.exception():
+            break
+        assert asyncio.get_running_loop().time() < started + 5
+    assert lanes == []
     await until(lambda: (listener.links, listener.openings) == (0, 0))
     await caller.leaves()
 

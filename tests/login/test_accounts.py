@@ -4,12 +4,21 @@ import asyncio
 
 import pytest
 
-from tieline.errors import Conflict, Denied, InvalidArgument, LoginFailed, NotFound
+from tieline.errors import (
+    Conflict,
+    Denied,
+    InvalidArgument,
+    LoginError,
+    LoginFailed,
+    NotFound,
+    TooManyAttempts,
+)
+from tieline.login import gate
 from tieline.login.accounts import Accounts, check_verifier
 from tieline.login.credential import Credential, new_key
 from tieline.login.identity import Identity
 from tieline.login.records import Verifier
-from tieline.login.scram import PASSWORD_ITERATIONS, make_verifier
+from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier, matches
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import parse
 
@@ -153,6 +162,39 @@ async def test_a_door_refuses_a_wrong_password_and_a_wrong_name_alike(accounts: 
     with pytest.raises(LoginFailed) as caught:
         await accounts.verify_password(name, "wrong", "192.0.2.7")
     assert str(caught.value) == str(LoginFailed())
+
+
+async def test_a_door_works_as_hard_for_a_name_that_is_not_there(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the time an answer takes tells nothing."""
+    identity = await log_in(accounts, await joined(accounts))
+    await accounts.set_password(identity, password_verifier("correct horse"))
+    rounds: list[int] = []
+
+    def counting(verifier: Verifier, secret: str) -> bool:
+        rounds.append(verifier.iterations)
+        return matches(verifier, secret)
+
+    monkeypatch.setattr(gate, "matches", counting)
+    for name in ("ada", "nobody", "ada/laptop", "ada/phone", "nobody/laptop"):
+        with pytest.raises(LoginFailed):
+            await accounts.verify_password(name, "wrong", "192.0.2.7")
+    assert rounds == [PASSWORD_ITERATIONS] * 2 + [KEY_ITERATIONS] * 3
+
+
+async def test_for_a_guesser_who_must_wait_nothing_is_hashed(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(gate, "matches", lambda verifier, secret: bool(hashed.append(secret)))
+    refused: list[type[Exception]] = []
+    for _ in range(50):
+        with pytest.raises(LoginError) as caught:
+            await accounts.verify_password("ada", "wrong", "192.0.2.7")
+        refused.append(caught.type)
+    assert refused.count(TooManyAttempts) > 30
+    assert len(hashed) == refused.count(LoginFailed)
 
 
 @pytest.mark.parametrize("password", ["\x00", "\ud800", "\U0001fae8", "א1"])

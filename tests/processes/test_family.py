@@ -1,11 +1,18 @@
 """Whose a process is, decided from a table."""
 
+import os
+import resource
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from tieline.processes import family
 from tieline.processes.family import members
 
 pytestmark = pytest.mark.skipif(not family.READABLE, reason="needs /proc")
+
+
+_mark = family._mark
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +40,25 @@ def test_another_command_is_not_its_whatever_it_descends_from() -> None:
 
 def test_strays_are_its_when_they_live() -> None:
     assert sorted(members({50: (1, 50, 50)}, 10, "m", strays=[50, 51])) == [50]
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, before[1]))
+    try:
+        while True:
+            held.append(os.dup(0))
+    except OSError:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in held:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("look", [family.table, family._children, lambda: _mark(1), lambda: family._began(1)])
+def test_who_has_no_descriptors_sees_nothing_and_says_so(look: Callable[[], object], no_descriptors: None) -> None:
+    with pytest.raises(OSError, match="Too many open files"):
+        look()

@@ -1,6 +1,7 @@
 """Programs are started, signalled and ended, with all they started."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.services.shell.leftovers import family, running, until
 
+from tieline.processes import family as processes_family
 from tieline.processes.ending import KILL
 from tieline.processes.family import group_lives as family_lives
 from tieline.processes.spawner import Process, Spawner
@@ -40,6 +42,26 @@ async def test_the_exit_code_is_told(spawner: Spawner) -> None:
     process.end()
     await process.gone
     assert len(spawner) == 0
+
+
+async def test_what_cannot_be_seen_to_have_left_nothing_is_not_forgotten_yet(
+    spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def blind_at_first(known: object) -> list[tuple[int, float]]:
+        looks.append(len(spawner))
+        if len(looks) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return []
+
+    monkeypatch.setattr(processes_family, "adopts", lambda: True)
+    monkeypatch.setattr(processes_family, "orphans", blind_at_first)
+    process = start(spawner, "/bin/sh", "-c", "exit 3")
+    assert await process.exited == 3
+    process.end()
+    await process.gone
+    assert looks[:2] == [1, 1], "it was looked for again"
 
 
 async def test_a_signal_is_told_as_a_number_below_zero(spawner: Spawner) -> None:

@@ -291,6 +291,31 @@ def test_a_browser_cannot_be_made_to_speak_to_another_door(run, certificate, ins
     run(story())
 
 
+@pytest.mark.parametrize("opening", sorted(OPENINGS))
+def test_who_names_a_protocol_and_speaks_another_is_served_by_nobody_else(run, certificate, opening):
+    """ALPACA: what one protocol says must never be taken by another, whatever the caller named in its hello."""
+    meant = {"tieline/1": "native", "http/1.1": "http"}
+
+    async def story():
+        async with Besieged(certificate, opening=0.3, person_login=0.3) as besieged:
+            for alpn, route in meant.items():
+                before = Counter(besieged.served)
+                options = {"ssl": client_context("any", [alpn]), "server_hostname": "x"}
+                reader, writer = await asyncio.open_connection(*besieged.where, **options)
+                writer.write(OPENINGS[opening] + b"\n/msg room hello\nhello\n")
+                with suppress(ConnectionError, TimeoutError):
+                    await asyncio.wait_for(reader.read(), 0.5)
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+                assert {each: count - before[each] for each, count in besieged.served.items()} == {
+                    **dict.fromkeys(besieged.served, 0),
+                    route: 1,
+                }
+
+    run(story())
+
+
 def hostile(rng):
     """Random bytes, or a proper opening with something wrong in it."""
     if rng.random() < 0.3:

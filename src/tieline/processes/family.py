@@ -3,6 +3,7 @@
 Also imported by the warden, a script without Tieline on its path, so it needs the standard library alone.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -116,7 +117,8 @@ def adopt_orphans() -> None:
 
 
 def orphans(known: Collection[int]) -> list[tuple[int, float]]:
-    """What was adopted, and when each began; dead ones are waited for on the way."""
+    """What was adopted, and when each began; dead ones are waited for on the way. Raises OSError when there are no
+    descriptors to look with."""
     if not _adopting:
         return []
     strangers = [pid for pid in _children() if pid not in known and pid not in _before]
@@ -132,7 +134,8 @@ def _children() -> list[int]:
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
             return [int(pid) for pid in file.read().split()]
-    except OSError:
+    except OSError as error:
+        _raise_if_blind(error)
         return []
 
 
@@ -140,7 +143,10 @@ def _began(pid: int) -> float | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             ticks = int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
+    except OSError as error:
+        _raise_if_blind(error)
+        return None
+    except (ValueError, IndexError):
         return None
     return ticks / os.sysconf("SC_CLK_TCK") + _SLACK
 
@@ -156,8 +162,15 @@ def _mark(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             variables = file.read().split(b"\0")
-    except OSError:  # another user's, or gone
+    except OSError as error:  # another user's, or gone
+        _raise_if_blind(error)
         return ""
     beginning = f"{MARK}=".encode()
     marks = (each.removeprefix(beginning) for each in variables if each.startswith(beginning))
     return next(marks, b"").decode(errors="replace")
+
+
+def _raise_if_blind(error: OSError) -> None:
+    """Without descriptors nothing is seen, which is not to say that nothing is there."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise error

@@ -149,7 +149,7 @@ class Spawner:
             return
         if process.exited.done() and not self._endings.has(process):
             process.reap()  # else it would be a member of its group for as long as one looks
-            if family.adopts() and not family.group_lives(process.pid) and not self._strays(process):
+            if family.adopts() and not family.group_lives(process.pid) and self._left_nothing(process):
                 self._forget(process)  # nearly always
                 return
         self._endings.add(process, steps)
@@ -178,6 +178,12 @@ class Spawner:
 
     def _first_processes(self) -> set[int]:
         return {process.pid for process in self._processes.values()}
+
+    def _left_nothing(self, process: Process) -> bool:
+        try:
+            return not self._strays(process)
+        except OSError:
+            return False  # or it cannot be seen now
 
     def _strays(self, process: Process) -> list[int]:
         """What was adopted and can be of this command alone: of those that had begun when it began, the last here."""

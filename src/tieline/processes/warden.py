@@ -37,17 +37,21 @@ _IGNORED = (
 
 def end(commands: list[tuple[int, str]], now: float) -> None:
     """End these commands: politely, then not."""
-    family.send(_left(commands), signal.SIGTERM)
-    while (left := _left(commands)) and (since := time.monotonic() - now) < GRACE + STUBBORN:
+    family.send(_left(commands) or [], signal.SIGTERM)
+    while (left := _left(commands)) != [] and (since := time.monotonic() - now) < GRACE + STUBBORN:
         if since >= GRACE:
-            family.send(left, signal.SIGKILL)
+            family.send(left or [], signal.SIGKILL)
         time.sleep(PAUSE)
 
 
-def _left(commands: list[tuple[int, str]]) -> list[int]:
-    living = family.table()
+def _left(commands: list[tuple[int, str]]) -> list[int] | None:
+    """None when nothing can be seen: the system has no descriptors left, for a moment."""
     known = [(first, mark) for first, mark in commands if first or family.READABLE]
-    return [pid for first, mark in known for pid in family.members(living, first or -1, mark, certain=False)]
+    try:
+        living = family.table()
+        return [pid for first, mark in known for pid in family.members(living, first or -1, mark, certain=False)]
+    except OSError:
+        return None
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from tests.services.shell.leftovers import family, running, until
 import tieline
 import tieline.testing
 from tieline import commands
-from tieline.errors import LinkClosed, NotFound
+from tieline.errors import Denied, LinkClosed, NotFound
 from tieline.limits import Limits
 from tieline.processes import family as processes_family
 from tieline.rpc.peer import Peer
@@ -76,3 +76,36 @@ async def test_taking_the_right_back_ends_commands_and_sessions_at_once() -> Non
         with pytest.raises(LinkClosed):
             await waiting
         await until(lambda: not running(word))
+
+
+async def test_what_a_session_leaves_in_the_background_does_not_keep_its_end_from_being_told() -> None:
+    """It has the terminal open, so reading comes to no end by itself."""
+    word = f"word-{os.urandom(4).hex()}"
+    async with ada() as (peer, _):
+        program = f"sh -c 'trap \"\" HUP; while :; do sleep 0.2; done; : {word}' {word} & read _; exit 4"
+        info = await peer.call("shell.open", argv=["sh", "-c", program, word])
+        await until(lambda: len(running(word)) >= 2)
+
+        async def keys() -> AsyncIterator[bytes]:
+            yield b"\n"
+
+        async with asyncio.timeout(30):
+            told = [piece async for piece in peer.stream("shell.attach", keys=keys(), id=info["id"])]
+        assert told[-1]["code"] == 4
+        await until(lambda: not running(word))
+
+
+async def test_who_may_do_nothing_on_this_machine_does_not_look_on_either() -> None:
+    made = tieline.Server(name="test", allow_shell=True)
+    async with (
+        tieline.testing.server(made),
+        tieline.testing.connect(made, account="bob", scopes={"shell"}) as bob,
+        tieline.testing.connect(made, account="boss", scopes={"admin"}) as admin,
+    ):
+        async with tieline.testing.connect(made, account="eve", scopes={"shell"}):
+            await admin.call("shell.narrow", account="eve", targets=["elsewhere"])
+        info = await bob.call("shell.open", argv=["sleep", "1000"], watchable=True)
+        async with tieline.testing.connect(made, account="eve", scopes={"shell"}) as eve:
+            assert await eve.call("shell.sessions") == []
+            with pytest.raises(Denied):
+                await anext(eve.stream("shell.attach", id=info["id"], watch=True))
