@@ -96,7 +96,7 @@ async def test_nothing_acknowledged_is_lost_and_all_goes_on_when_there_is_room(
     def content(number: int) -> bytes:
         return f"{number} ".encode() * 50_000
 
-    async with tieline.connect(f"unix:/proc/{server.pid}/root{server.data}/tieline.sock") as peer:
+    async with tieline.connect(f"unix:{disk.path}/tieline.sock") as peer:
 
         async def post(number: int) -> None:
             await peer.call("chat.post", room="lobby", text="x" * 3000, id=f"post-{number}", timeout=DEADLINE)
