@@ -1,40 +1,32 @@
 """Trouble of the person's own disk is told as that, with the paths the person knows."""
 
 import asyncio
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from tests.small_disks import small_disk
 
 from .conftest import House
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if shutil.which("mount") is None:
-        pytest.skip("no mount command")
-    place = tmp_path / "stick"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+def stick(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "stick", "256k") as place:
+        yield place
 
 
 async def test_a_full_disk_of_ones_own(
-    house: House, stack: AsyncExitStack, small_disk: Path, caplog: pytest.LogCaptureFixture
+    house: House, stack: AsyncExitStack, stick: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (house.files / "lab").mkdir(parents=True)
     for number in range(40):
         (house.files / "lab" / f"{number:02}").write_bytes(bytes(20_000))
     peer = await house.login(stack, "ada")
-    done = await peer.files.get("/lab", small_disk / "lab", inside=False)
-    there = {path.name for path in (small_disk / "lab").glob("[0-9]*")}
+    done = await peer.files.get("/lab", stick / "lab", inside=False)
+    there = {path.name for path in (stick / "lab").glob("[0-9]*")}
     assert 0 < len(there) == done.files < 40
     assert {Path(failure.path).name for failure in done.failed} == {f"{n:02}" for n in range(40)} - there
     reasons = " ".join(failure.reason for failure in done.failed)
@@ -44,11 +36,11 @@ async def test_a_full_disk_of_ones_own(
 
 
 async def test_a_folder_that_may_not_be_written_is_named_as_it_was_typed(
-    house: House, stack: AsyncExitStack, small_disk: Path
+    house: House, stack: AsyncExitStack, stick: Path
 ) -> None:
     (house.files / "x").write_text("x")
     peer = await house.login(stack, "ada")
-    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", small_disk], check=True)
+    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", stick], check=True)
     with pytest.raises(OSError, match="Read-only") as refused:
-        await peer.files.get("/x", small_disk)
-    assert refused.value.filename == str(small_disk)
+        await peer.files.get("/x", stick)
+    assert refused.value.filename == str(stick)

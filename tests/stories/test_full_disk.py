@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.small_disks import needs_a_namespace
 
 import tieline
 from tieline import commands
@@ -75,8 +76,7 @@ class Person:
 
 @pytest.fixture
 async def server(servers: Servers) -> ServerProcess:
-    if os.getuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
+    needs_a_namespace()
     made = servers("--allow-shell")
     await made.start(prefix=(SCRIPT, str(made.data), SIZE))
     return made

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from tests.services.files.conftest import House
 from tests.services.files.test_files import put
 from tests.services.shell.leftovers import until
+from tests.small_disks import small_disk
 
 from tieline.errors import Unavailable
 from tieline.services.files import survey
@@ -23,16 +22,8 @@ MiB = 1 << 20
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
     """A disk of 24 MiB, where the server's data folder will lie."""
-    if shutil.which("mount") is None:
-        pytest.skip("no mount command")
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "disk", "24m") as place:
+        yield place
 
 
 async def test_what_would_not_fit_is_refused_before_its_first_byte(

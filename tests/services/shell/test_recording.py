@@ -1,12 +1,11 @@
 """A recording whose disk is full breaks off; the session that is recorded does not mind."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.small_disks import small_disk
 
 import tieline
 import tieline.testing
@@ -16,18 +15,9 @@ from tieline.rpc.peer import Peer
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
     """A data folder whose recordings have a disk of their own, which is full."""
-    if shutil.which("mount") is None:
-        pytest.skip("no mount command")
-    place = tmp_path / "data" / "recordings"
-    place.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", place], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    (place / "ballast").write_bytes(bytes(4096))
-    yield tmp_path / "data"
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "data" / "recordings", "4k") as place:
+        (place / "ballast").write_bytes(bytes(4096))
+        yield tmp_path / "data"
 
 
 @pytest.fixture
