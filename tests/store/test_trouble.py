@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.small_disks import small_disk
 
 from tieline.errors import NotFound, Unavailable
 from tieline.store.log import MessageLog
@@ -106,29 +106,22 @@ async def test_a_full_database_refuses_whole_batches_and_goes_on_when_there_is_r
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if shutil.which("mount") is None:
-        pytest.skip("no mount command")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "2m") as place:
+        yield place
 
 
-async def test_a_disk_that_is_really_full_loses_nothing_that_was_acknowledged(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+async def test_a_disk_that_is_really_full_loses_nothing_that_was_acknowledged(disk: Path) -> None:
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(600_000))
-    async with SqliteStore(small_disk / "data") as store:
+    async with SqliteStore(disk / "data") as store:
         stored = await fill(store)
         with pytest.raises(Unavailable):
             await store.set_topic_line("lobby", "x" * 100_000)
         assert len((await store.history("lobby", after=0, limit=1000)).messages) > 0, "reading goes on"
         ballast.unlink()
         assert (await store.post("lobby", "ada", "room again", "after", 0)).position == stored + 1
-    async with SqliteStore(small_disk / "data") as store:
+    async with SqliteStore(disk / "data") as store:
         assert await store.head("lobby") == stored + 1
 
 

@@ -2,12 +2,12 @@
 
 import errno
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.small_disks import small_disk
 
 from tieline.errors import CallError, Conflict, InvalidArgument, NotFound, Overloaded, Unavailable
 from tieline.store.files.tree import Tree
@@ -15,22 +15,14 @@ from tieline.store.files.trouble import telling, told
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a quarter MiB and 64 files."""
-    if shutil.which("mount") is None:
-        pytest.skip("no mount command")
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=64", "tmpfs", place]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "disk", "256k,nr_inodes=64") as place:
+        yield place
 
 
-def test_a_full_disk_is_said_in_a_sentence_and_nothing_half_is_left(small_disk: Path) -> None:
-    with Tree(small_disk / "files") as tree:
+def test_a_full_disk_is_said_in_a_sentence_and_nothing_half_is_left(disk: Path) -> None:
+    with Tree(disk / "files") as tree:
         tree.make(("a",))
         made = 0
         while made < 100:
@@ -46,11 +38,11 @@ def test_a_full_disk_is_said_in_a_sentence_and_nothing_half_is_left(small_disk: 
         tree.make(("b",))
 
 
-def test_a_disk_that_may_only_be_read_is_still_read(small_disk: Path) -> None:
-    with Tree(small_disk / "files") as tree:
+def test_a_disk_that_may_only_be_read_is_still_read(disk: Path) -> None:
+    with Tree(disk / "files") as tree:
         tree.make(("a",))
-        (small_disk / "files" / "a" / "x").write_text("hello")
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        (disk / "files" / "a" / "x").write_text("hello")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         for change in (
             lambda: tree.make(("b",)),
             lambda: tree.remove(("a", "x")),
@@ -65,13 +57,13 @@ def test_a_disk_that_may_only_be_read_is_still_read(small_disk: Path) -> None:
         assert [parts for parts, _ in tree.walk(())] == [("a",), ("a", "x")]
 
 
-def test_another_disk_mounted_within_is_read_and_not_moved_to(small_disk: Path, tmp_path: Path) -> None:
+def test_another_disk_mounted_within_is_read_and_not_moved_to(disk: Path, tmp_path: Path) -> None:
     with Tree(tmp_path / "files") as tree:
         tree.make(("inner",))
         tree.make(("x",))
-        subprocess.run(["mount", "--bind", small_disk, tmp_path / "files" / "inner"], check=True)
+        subprocess.run(["mount", "--bind", disk, tmp_path / "files" / "inner"], check=True)
         try:
-            (small_disk / "there").write_text("x")
+            (disk / "there").write_text("x")
             assert tree.stat(("inner", "there")).kind == "file"
             with pytest.raises(Conflict, match="another disk"):
                 tree.move(("x",), ("inner", "x"))
