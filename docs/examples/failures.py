@@ -15,6 +15,8 @@ def what_now(error: tieline.TielineError) -> str:
             return "ask a person: another try would end the same way"
         case tieline.AddressError() | tieline.ConfigError():
             return f"mend {error.setting}"
+        case tieline.NotTieline():
+            return f"check the port: what is there begins with {error.begun!r}"
         case tieline.ProtocolError():
             return "tell whoever wrote " + ("the other side" if error.remote else "this program")
         case tieline.DialFailed() | tieline.LinkClosed() | tieline.LinkError():

@@ -7,6 +7,7 @@ TielineError
 │   ├── DialFailed         nobody reachable there
 │   ├── LinkClosed         it was open and is no more
 │   ├── ProtocolError      bytes that are not the protocol (`remote` says whose fault)
+│   │   └── NotTieline     not even from the first byte on: something else answers there
 │   └── PlainRefused       plain text where only TLS is served
 ├── LoginError             who is calling could not be proven
 │   ├── LoginFailed        wrong name, password, key or ticket (never says which)
@@ -79,6 +80,15 @@ class ProtocolError(LinkError):
 
     def __str__(self) -> str:
         return f"{'the peer' if self.remote else 'this side'} broke the protocol: {self.reason}"
+
+
+class NotTieline(ProtocolError):
+    """What came is no `tieline/1` from its first byte on. `begun` is how it begins: most programs that are called by
+    mistake say what they are."""
+
+    def __init__(self, begun: bytes) -> None:
+        super().__init__(f"this is not tieline/1; it begins with {begun!r}")
+        self.begun = begun
 
 
 class PlainRefused(LinkError):

@@ -5,25 +5,25 @@ import asyncio
 import pytest
 
 import tieline
-from tieline.errors import DialFailed, LinkClosed, LinkError, PlainRefused, ProtocolError
+from tieline.errors import DialFailed, LinkClosed, LinkError, NotTieline, PlainRefused, ProtocolError
 from tieline.login.strangers import stranger
 from tieline.transports.address import parse
 
-BROKEN_PIPE = LinkClosed("the link broke: [Errno 32] Broken pipe")
-
-
-def begins(data: bytes) -> ProtocolError:
-    return ProtocolError(f"this is not tieline/1; it begins with {data!r}")
+BROKEN_PIPE = LinkClosed("the peer vanished (broken pipe)")
 
 
 @pytest.mark.parametrize(
     ("address", "error", "said"),
     [
-        ("127.0.0.1:22", begins(b"SSH-2.0-OpenSSH_9.2p1\r\n"), "an SSH server and no Tieline server: check the port"),
-        ("127.0.0.1:80", begins(b"HTTP/1.1 400 Bad Request\r\n"), "a web server and no Tieline server"),
-        ("127.0.0.1:80", begins(b"<!DOCTYPE HTML>"), "a web server"),
-        ("127.0.0.1:25", begins(b"220 mail.example ESMTP\r\n"), "a mail or FTP server"),
-        ("127.0.0.1:9", begins(b"\x00\x01"), "whose answer begins with b'\\x00\\x01' and no Tieline server"),
+        (
+            "127.0.0.1:22",
+            NotTieline(b"SSH-2.0-OpenSSH_9.2p1\r\n"),
+            "an SSH server and no Tieline server: check",
+        ),
+        ("127.0.0.1:80", NotTieline(b"HTTP/1.1 400 Bad Request\r\n"), "a web server and no Tieline server"),
+        ("127.0.0.1:80", NotTieline(b"<!DOCTYPE HTML>"), "a web server"),
+        ("127.0.0.1:25", NotTieline(b"220 mail.example ESMTP\r\n"), "a mail or FTP server"),
+        ("127.0.0.1:9", NotTieline(b"\x00\x01"), "whose answer begins with b'\\x00\\x01' and no Tieline server"),
         ("127.0.0.1:9", ProtocolError("a frame too long"), "no working Tieline server: a frame too long"),
         ("127.0.0.1:9", BROKEN_PIPE, "is that a Tieline server, and is it not overloaded?"),
         ("10.0.0.9:7788", BROKEN_PIPE, "elsewhere use a ticket, or tls://"),
@@ -37,7 +37,7 @@ def test_what_answers_is_named_and_what_to_do(address: str, error: LinkError, sa
 
 
 def test_a_server_that_takes_no_plain_text_is_not_another_program() -> None:
-    refused = begins(f"{PlainRefused()}\r\n".encode())
+    refused = NotTieline(f"{PlainRefused()}\r\n".encode())
     assert isinstance(stranger(parse("10.0.0.9:7788"), refused), PlainRefused)
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tieline.errors import LimitExceeded, LinkClosed, LinkError, ProtocolError
 from tieline.limits import Limits
+from tieline.link.parting import parting
 from tieline.transports.stream import Stream
 from tieline.wire.moves import Side
 from tieline.wire.session import Event, Session
@@ -168,7 +169,7 @@ class FrameLink:
         elif goodbye is not None:
             why = LinkClosed(goodbye.reason)
         else:
-            why = LinkClosed("the peer closed the link" if error is None else f"the link broke: {error}")
+            why = LinkClosed(parting(error))
         if error is not None and self._reason is None:
             why.__cause__ = error
         self.ended_with = why
@@ -229,9 +230,8 @@ class FrameLink:
         """Tell the peer what it did wrong, or that this side failed, and close."""
         self._held.clear()
         if isinstance(error, ProtocolError | LimitExceeded):
-            reason = error.reason if isinstance(error, ProtocolError) else str(error)
-            self._reason = ProtocolError(reason)
-            self.session.goaway(f"protocol error: {reason[:500]}", code="protocol")
+            self._reason = wrong = error if isinstance(error, ProtocolError) else ProtocolError(str(error))
+            self.session.goaway(f"protocol error: {wrong.reason[:500]}", code="protocol")
         else:
             log.error("%r is closed: dealing with what came in failed", self, exc_info=error)
             self._reason = LinkClosed("this side failed; its log says why")

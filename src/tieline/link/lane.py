@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from tieline.limits import KiB, MiB
-from tieline.link.wiring import why
+from tieline.link.parting import parting
 from tieline.promise import settle
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Lane:
             wait.close()
             sock.close()
         if self.lost is not None and self._link.end is None:
-            self._link.abort(why(self.lost))
+            self._link.abort(parting(self.lost))
         return self._moved
 
     async def _until(self, over: "asyncio.Future[None]", wait: "_Wait") -> None:

@@ -10,6 +10,7 @@ from typing import Self
 from tieline.errors import LinkClosed
 from tieline.limits import Limits
 from tieline.link.lingering import Lingering
+from tieline.link.parting import parting
 from tieline.link.silence import Silence
 from tieline.transports.stream import Stream
 from tieline.wire.inbox import Inbox
@@ -126,7 +127,7 @@ class Wiring:
         if self._silence is not None:
             self._silence.stop()
         if error is not None and self.end is None:
-            self.end = why(error)
+            self.end = parting(error)
         if not self._gone.done():
             self._gone.set_result(None)
         self._wake()
@@ -191,21 +192,12 @@ class Wiring:
             self._waiter.set_result(None)
 
     def _over(self) -> LinkClosed:
-        return LinkClosed(self.end or ("this side has finished sending" if not self._gone.done() else why(None)))
+        return LinkClosed(self.end or ("this side has finished sending" if not self._gone.done() else parting(None)))
 
     def _cut_off(self, where: str) -> None:
         """The peer's last byte was used: say how it ended, and in the middle of what, if it was."""
         if self.end is None:
-            self.end = f"{why(None)} {where}".rstrip()
+            self.end = f"{parting(None)} {where}".rstrip()
         elif where and not self._shut:
             self.end = f"{self.end} {where}"
         self._inbox.clear()
-
-
-def why(error: Exception | None) -> str:
-    """How a link ended, in words."""
-    if error is None:
-        return "the peer closed the link"
-    if isinstance(error, ConnectionError):
-        return f"the peer vanished ({(error.strerror or str(error) or 'connection lost').lower()})"
-    return f"the link broke ({error})"

@@ -1,25 +1,28 @@
 """Who answered and is no Tieline server, or takes no plain text: said as what it is, with what to do. Pure."""
 
-from tieline.errors import DialFailed, LinkError, PlainRefused, ProtocolError
+from tieline.errors import DialFailed, LinkError, NotTieline, PlainRefused, ProtocolError
 from tieline.transports.address import Address
 from tieline.transports.endpoint import is_loopback
 
-_BEGINS = "this is not tieline/1; it begins with b"
-_KINDS = (("SSH-", "an SSH server"), ("HTTP/", "a web server"), ("<", "a web server"), ("220", "a mail or FTP server"))
+_KINDS = (
+    (b"SSH-", "an SSH server"),
+    (b"HTTP/", "a web server"),
+    (b"<", "a web server"),
+    (b"220", "a mail or FTP server"),
+)
 "What others begin their answer with, to whom our first words make no sense."
 
 
 def stranger(address: Address, error: LinkError) -> LinkError:
     """What to raise for a link that ended by `error` before whoever is there said one word of `tieline/1`."""
-    if isinstance(error, ProtocolError):
-        if str(PlainRefused()) in error.reason:
+    if isinstance(error, NotTieline):
+        if str(PlainRefused()).encode() in error.begun:
             return PlainRefused()
-        _, ours, begun = error.reason.partition(_BEGINS)
-        if not ours:
-            return DialFailed(address.where, f"what answers there is no working Tieline server: {error.reason}")
-        kind = next((kind for start, kind in _KINDS if begun[1:].startswith(start)), "")
-        who = kind or f"another program, whose answer begins with b{begun}"
+        kind = next((kind for start, kind in _KINDS if error.begun.startswith(start)), "")
+        who = kind or f"another program, whose answer begins with {error.begun!r}"
         return DialFailed(address.where, f"what answers there is {who} and no Tieline server: check the port")
+    if isinstance(error, ProtocolError):
+        return DialFailed(address.where, f"what answers there is no working Tieline server: {error.reason}")
     return DialFailed(address.where, f"the connection was cut before the server said anything: {_why(address)}")
 
 

@@ -8,7 +8,7 @@ Each side sends the preface once, before its first frame.
 import struct
 from enum import IntEnum
 
-from tieline.errors import LimitExceeded, ProtocolError
+from tieline.errors import LimitExceeded, NotTieline
 
 PREFACE = b"\xf7tieline/1\n"
 "Its first byte is no ASCII, no TLS record and no UTF-8 beginning of a word: one byte tells a native caller."
@@ -22,7 +22,7 @@ _LARGE = 4096
 Frame = tuple[int, int, bytes]
 "kind, channel, payload"
 _SHOWN = 160
-"Bytes of what is no preface that are told: most programs that are called by mistake say what they are."
+"Bytes of what is no preface that are told."
 
 
 class Kind(IntEnum):
@@ -137,7 +137,7 @@ class FrameCutter:
     def _preface(self, data: bytes) -> int:
         """Where the first frame begins; -1 while the preface is not whole."""
         if not data.startswith(PREFACE[: len(data)]):
-            raise ProtocolError(f"this is not tieline/1; it begins with {data[:_SHOWN]!r}")
+            raise NotTieline(data[:_SHOWN])
         if len(data) < len(PREFACE):
             self._keep(data, 0, 1)
             return -1
