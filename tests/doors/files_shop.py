@@ -13,6 +13,13 @@ from tieline.login.identity import Identity
 from tieline.server import Server
 
 SCOPES = frozenset({"chat", "files.read", "files.write"})
+BIG = os.urandom(3 << 20)
+
+
+async def send_for_ever(writer):
+    while True:
+        writer.write(bytes(1 << 20))
+        await writer.drain()
 
 
 class Answer:

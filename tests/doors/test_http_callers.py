@@ -1,23 +1,14 @@
 """Who is calling over HTTP: tokens, what they open, and what ends them."""
 
 import asyncio
-import os
 
 import pytest
-from tests.doors.files_shop import close
+from tests.doors.files_shop import close, send_for_ever
 
 from tieline.doors import http_callers, http_sending
 from tieline.link import listener
 from tieline.login import penalties
 from tieline.transports.certificate import make_certificate
-
-BIG = os.urandom(3 << 20)
-
-
-async def send_for_ever(writer):
-    while True:
-        writer.write(bytes(1 << 20))
-        await writer.drain()
 
 
 async def test_without_a_token_nothing_is_done(shop):

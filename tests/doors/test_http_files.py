@@ -5,15 +5,6 @@ import os
 
 import pytest
 
-BIG = os.urandom(3 << 20)
-
-
-async def send_for_ever(writer):
-    while True:
-        writer.write(bytes(1 << 20))
-        await writer.drain()
-
-
 # -- listing and removing ----------------------------------------------------------------------------------------------
 
 

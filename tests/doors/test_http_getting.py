@@ -6,17 +6,9 @@ import os
 
 import pytest
 from blake3 import blake3
-from tests.doors.files_shop import close
+from tests.doors.files_shop import BIG, close
 
 from tieline.doors import http_answers, http_files, http_sending
-
-BIG = os.urandom(3 << 20)
-
-
-async def send_for_ever(writer):
-    while True:
-        writer.write(bytes(1 << 20))
-        await writer.drain()
 
 
 @pytest.mark.requires("curl")

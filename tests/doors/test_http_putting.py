@@ -8,17 +8,9 @@ import socket
 
 import pytest
 from blake3 import blake3
-from tests.doors.files_shop import Shop, close, open_shop, until
+from tests.doors.files_shop import BIG, Shop, close, open_shop, send_for_ever, until
 
 from tieline.server import Server
-
-BIG = os.urandom(3 << 20)
-
-
-async def send_for_ever(writer):
-    while True:
-        writer.write(bytes(1 << 20))
-        await writer.drain()
 
 
 @pytest.mark.requires("curl")

@@ -112,8 +112,8 @@ async def test_each_open_call_gets_an_error_of_its_own(join, patient):
     assert len({id(error) for error in errors}) == 3
 
 
-async def test_a_handler_that_ends_after_its_link_bothers_nobody(join, handlers, caplog):
-    gate = asyncio.Event()
+async def outlived(join, handlers, gate):
+    """A handler that goes on after its link, until the gate opens; both peers, when their link is gone."""
 
     @handlers.method("stubborn")
     async def stubborn() -> str:
@@ -129,6 +129,12 @@ async def test_a_handler_that_ends_after_its_link_bothers_nobody(join, handlers,
     server.link.abort(LinkClosed("gone"))
     with pytest.raises(LinkClosed):
         await call
+    return client, server
+
+
+async def test_a_handler_that_ends_after_its_link_bothers_nobody(join, handlers, caplog):
+    gate = asyncio.Event()
+    await outlived(join, handlers, gate)
     gate.set()
     await settle()
     assert not caplog.records
@@ -136,21 +142,7 @@ async def test_a_handler_that_ends_after_its_link_bothers_nobody(join, handlers,
 
 async def test_a_handler_of_an_old_link_never_answers_on_a_new_one(join, handlers, caplog):
     gate = asyncio.Event()
-
-    @handlers.method("stubborn")
-    async def stubborn() -> str:
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            await gate.wait()
-        return "late"
-
-    client, server = await join(handlers)
-    call = asyncio.create_task(client.call("stubborn"))
-    await until(lambda: server.open_work)
-    server.link.abort(LinkClosed("gone"))
-    with pytest.raises(LinkClosed):
-        await call
+    client, server = await outlived(join, handlers, gate)
     # The same two peers get a new link, as a client does that comes back; channel 1 is used again.
     new_client, new_server = await join(handlers)
     client.use(new_client.link)

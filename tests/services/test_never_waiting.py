@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.half_login import begin_login
 
 import tieline
 import tieline.testing
@@ -14,8 +15,8 @@ from tieline.errors import LoginFailed
 from tieline.limits import Limits
 from tieline.login import gate
 from tieline.services.files.digests import Digests
-from tieline.wire.frames import PREFACE, Kind, frame
-from tieline.wire.messages import VERSIONS, Auth, Hello, encode
+from tieline.wire.frames import Kind, frame
+from tieline.wire.messages import Auth, encode
 
 
 class Held:
@@ -76,18 +77,7 @@ async def test_while_a_file_is_hashed(held: Held, tmp_path: Any) -> None:
 async def test_a_login_that_is_begun_and_never_finished_is_cut_though_bytes_keep_coming() -> None:
     server = tieline.Server(limits=Limits(opening=0.4))
     async with server.serving("tcp://127.0.0.1:0") as [address]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
-
-        async def hears(words: bytes) -> None:
-            said = b""
-            async with asyncio.timeout(20):
-                while words not in said:
-                    said += await reader.readexactly(1)
-
-        writer.write(PREFACE + frame(Kind.HELLO, 0, encode(Hello(VERSIONS, "test", 1 << 20, 1 << 18, ()))))
-        await hears(b"SCRAM-SHA-256")
-        writer.write(frame(Kind.AUTH, 0, encode(Auth("SCRAM-SHA-256", b"n,,n=ada/laptop,r=abcdefghijklmnop"))))
-        await hears(b",i=")
+        reader, writer = await begin_login(int(address.rpartition(":")[2]))
         proof = frame(Kind.AUTH, 0, encode(Auth("SCRAM-SHA-256", bytes(200))))
         async with asyncio.timeout(20):
             for byte in proof:

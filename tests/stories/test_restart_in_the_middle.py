@@ -4,10 +4,9 @@ import asyncio
 import signal
 
 import pytest
+from tests.half_login import begin_login
 
 import tieline
-from tieline.wire.frames import PREFACE, Kind, frame
-from tieline.wire.messages import VERSIONS, Auth, Hello, encode
 
 from .conftest import Servers
 from .machines import DEADLINE
@@ -38,18 +37,7 @@ async def test_who_was_catching_up_with_a_room_goes_on_where_it_was(servers: Ser
 async def test_who_was_logging_in_is_cut_and_holds_up_nobody(servers: Servers, number: int) -> None:
     server = servers()
     await server.start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-
-    async def hears(words: bytes) -> None:
-        said = b""
-        async with asyncio.timeout(DEADLINE):
-            while words not in said:
-                said += await reader.readexactly(1)
-
-    writer.write(PREFACE + frame(Kind.HELLO, 0, encode(Hello(VERSIONS, "test", 1 << 20, 1 << 18, ()))))
-    await hears(b"SCRAM-SHA-256")
-    writer.write(frame(Kind.AUTH, 0, encode(Auth("SCRAM-SHA-256", b"n,,n=ada/laptop,r=abcdefghijklmnop"))))
-    await hears(b",i=")
+    reader, writer = await begin_login(server.port)
     server.tell(number)
     async with asyncio.timeout(9):  # what is waited for is waited for 10 s
         assert await server.ended() == (0 if number == signal.SIGTERM else -number)
