@@ -190,7 +190,7 @@ class Server:
         )
         stack.push_async_callback(self._reception.close)
         self._lines = LinesDoor(self.door, name=self.name, guests=self._guests is not None, limits=self.limits)
-        self._http = HttpDoor(self.name, hosts=own_hosts(self.certificate.names))
+        self._http = HttpDoor(self.name, guests=self._guests is not None, hosts=own_hosts(self.certificate.names))
         HttpFiles(self.files, self.uploads, self.tokens, self.limits).install(self._http.app)
         await self._http.start()
         stack.push_async_callback(self._http.close)

@@ -25,8 +25,8 @@ async def serve(certificate):
     complaints, started = [], []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
 
-    async def start(name="lab", prepare=None, hosts=None, **limits):
-        door = HttpDoor(name, hosts=hosts)
+    async def start(name="lab", prepare=None, hosts=None, guests=False, allow_plain=False, **limits):
+        door = HttpDoor(name, hosts=hosts, guests=guests)
         if prepare is not None:
             prepare(door.app)
         await door.start()
@@ -35,6 +35,7 @@ async def serve(certificate):
             listen_tcp("127.0.0.1", 0),
             Routes(native=nobody[0], http=door.protocol, lines=nobody[1]),
             tls=certificate.context(),
+            allow_plain=allow_plain,
             limits=Limits(**limits),
         )
         listener.port, listener.door = listener.addresses[0].port, door
@@ -96,10 +97,24 @@ async def test_the_page_says_what_this_is_and_how_to_join(serve):
     assert f"nc localhost {listener.port}".encode() in answer.body
 
 
+@pytest.mark.parametrize("guests", [False, True])
+async def test_the_page_says_whether_guests_may_come(serve, guests):
+    answer = await ask(await serve(guests=guests), get())
+    assert b"name and password" in answer.body
+    assert (b"Guests" in answer.body) == guests
+
+
 async def test_over_tls_the_page_names_a_way_in_that_is_tls_too(serve):
     listener = await serve()
     answer = await ask(listener, get(), tls=True)
     assert f"openssl s_client -quiet -connect 127.0.0.1:{listener.port}".encode() in answer.body
+
+
+async def test_who_comes_in_plain_text_from_elsewhere_is_sent_to_tls(serve, monkeypatch):
+    monkeypatch.setattr("tieline.link.listener.is_loopback", lambda host: False)
+    answer = await ask(await serve(allow_plain=True), get())
+    assert b"openssl s_client" in answer.body
+    assert b"<pre>nc " not in answer.body
 
 
 async def test_the_page_may_load_nothing_and_run_nothing(serve):

@@ -53,12 +53,15 @@ class Opening(Protocol):
 class HttpDoor:
     """One for a server. `protocol` is what the listener's routes want; `hosts` says which names are ours."""
 
-    def __init__(self, name: str = "tieline", *, hosts: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, name: str = "tieline", *, guests: bool = False, hosts: Callable[[str], bool] | None = None
+    ) -> None:
         self.app = web.Application(middlewares=[self._greet], client_max_size=BODY_SIZE)
         self.app.on_response_prepare.append(_dress)
         self.app.router.add_get("/healthz", _healthz)
         self.app.router.add_get("/", self._welcome)
         self._name = name
+        self._guests = " Guests give any name and no password." if guests else ""
         self._hosts = hosts if hosts is not None else own_hosts()
         self._page, self._policy = _load_page()
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=LINGER)
@@ -89,9 +92,11 @@ class HttpDoor:
 
     async def _welcome(self, request: web.Request) -> web.Response:
         host, port = _host_of(request) or "HOST", _port_of(request)
-        tls = opening_of(request).tls
-        person = f"openssl s_client -quiet -connect {_bracketed(host)}:{port}" if tls else f"nc {host} {port}"
-        text = self._page.substitute(name=html.escape(self._name), person=html.escape(person))
+        opening = opening_of(request)
+        # From elsewhere no password is taken in plain text, even where a page may be.
+        plain = opening.loopback and not opening.tls
+        person = f"nc {host} {port}" if plain else f"openssl s_client -quiet -connect {_bracketed(host)}:{port}"
+        text = self._page.substitute(name=html.escape(self._name), person=html.escape(person), guests=self._guests)
         headers = {"Content-Security-Policy": self._policy, "Cache-Control": "no-cache"}
         return web.Response(text=text, content_type="text/html", headers=headers)
 
