@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
-import itertools
 import json
 import time
 
 import uvloop
+
+import tieline
 
 from .caller import Window
 from .certificate import Certificate
@@ -16,14 +17,11 @@ from .tieline_peer import dial
 
 async def drive(plan: dict, tls: object) -> dict[str, float]:
     window = Window(plan["pids"])
-    ids = itertools.count()
-    started = time.time_ns()
 
     async def post(peer) -> None:
         while not window.over:
             began = time.perf_counter_ns()
-            # Ids that begin with the time, as Tieline's own clients make them.
-            await peer.call("chat.post", room="bench", text=TEXT, id=f"{started + next(ids):x}")
+            await peer.call("chat.post", room="bench", text=TEXT, id=tieline.message_id())
             window.latencies.append(time.perf_counter_ns() - began)
 
     async def write() -> None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tieline.link.talks import Talks, listen
     from tieline.login.challenge import Challenge
     from tieline.login.identity import Identity
+    from tieline.message_ids import message_id
     from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
@@ -92,6 +93,7 @@ _HOMES = {
     "datagrams": "tieline.link.datagram_opening",
     "dial": "tieline.link.dialled",
     "listen": "tieline.link.talks",
+    "message_id": "tieline.message_ids",
 }
 
 _MODULES = ("commands", "files", "sync")
@@ -154,6 +156,7 @@ __all__ = [
     "dial",
     "files",
     "listen",
+    "message_id",
     "sync",
 ]
 

@@ -1,9 +1,10 @@
 """Messages on their way to the server: many at once, each with an id of its own, answered in their order."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
+
+from tieline.message_ids import message_id
 
 from .output import note
 
@@ -62,6 +63,6 @@ async def _stop(reading: "asyncio.Task[None]", posts: Posts) -> None:
 
 async def post(client: "Client", room: str, text: str, timeout: float) -> dict[str, Any]:
     """One message, with an id of its own: sent again after a lost link, it is still one message."""
-    id = uuid.uuid4().hex
+    id = message_id()
     answer: dict[str, Any] = await client.call("chat.post", timeout=timeout, retry=True, room=room, text=text, id=id)
     return {**answer, "id": id}

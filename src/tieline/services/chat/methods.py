@@ -77,7 +77,9 @@ class Chat:
             if not text:
                 raise InvalidArgument("text: there is nothing in it to say")
         if not 0 < len(id) <= self._limits.message_id:
-            raise InvalidArgument(f"id: must have 1 to {self._limits.message_id} characters; a random one will do")
+            raise InvalidArgument(
+                f"id: must have 1 to {self._limits.message_id} characters; tieline.message_id() makes one"
+            )
         full = self._names.at_once(room, peer.identity)
         if full is None:
             return asyncio.ensure_future(self._post_first(room, text, id, peer))
