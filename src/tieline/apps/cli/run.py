@@ -3,9 +3,8 @@
 import click
 
 from .commands import examples
-from .completing import machines
 from .durations import Duration
-from .options import Where, json_option, place_options
+from .options import Where, json_option, on_option, place_options
 from .session import run as run_loop
 
 
@@ -22,13 +21,10 @@ from .session import run as run_loop
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
-@click.option(
-    "--on",
+@on_option(
+    "Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
     "targets",
     multiple=True,
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="How many machines at a time.")
 @click.option("--group", is_flag=True, help="Show machines that said the same together, when all have ended.")
