@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
-from tieline.errors import Denied, NotFound
+from tieline.errors import Denied
 from tieline.login.identity import Identity
-from tieline.login.names import account_name, room_name
+from tieline.login.names import NoAccount, account_name, room_name
 from tieline.rpc.peer import Peer
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Open
@@ -39,14 +39,14 @@ class Names:
         return full if {one, other} <= self._found | {caller.account} else None
 
     async def full(self, room: str, caller: Identity) -> str:
-        """The name a room is kept under. Raises InvalidArgument, Denied, or NotFound for an account that is none."""
+        """The name a room is kept under. Raises InvalidArgument, Denied, or NoAccount."""
         known = self.at_once(room, caller)
         if known is not None:
             return known
         full = room if "+" in room else pair_room(caller.account, room[1:])
         for name in pair_of(full) or ():
             if name != caller.account and await self._account(name) is None:
-                raise NotFound(f"there is no account {name[:80]!r} to write to")
+                raise NoAccount(name)
             self._found.add(name)
         return full
 
