@@ -86,14 +86,11 @@ class Tree:
         """The folder itself, open; with `make`, after making what lacks on the way. Raises NotFound."""
         try:
             return self._open_folder(parts)
-        except FileNotFoundError as error:
-            if not make:
-                with telling(parts):
-                    raise error
         except OSError as error:
+            if make and isinstance(error, FileNotFoundError | NotADirectoryError):
+                return self._make_on_the_way(parts)
             with telling(parts):
-                raise error
-        return self._make_on_the_way(parts)
+                raise
 
     def stat(self, parts: Parts) -> Facts:
         """What lies at this path; a link is told as a link. Raises NotFound."""
@@ -224,9 +221,13 @@ class Tree:
                 try:
                     with telling(parts[:depth]):
                         inner = self._open_folder(parts[:depth])
-                except CallError:
-                    if folder.look(parts[depth - 1]) is not None:
-                        raise  # a file, or a link
+                except CallError as error:
+                    there = folder.look(parts[depth - 1])
+                    if there is not None and there.kind == "file":
+                        path = shown(parts[:depth])
+                        raise Conflict(f"{path} is a file, not a folder", {"path": path, "kind": "file"}) from error
+                    if there is not None:
+                        raise
                     inner = self._make_one(folder, parts[:depth])
             folder = inner
         return folder
