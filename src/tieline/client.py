@@ -38,7 +38,7 @@ from tieline.login.strangers import greeted, stranger
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.transports.address import Address, parse
-from tieline.version import __version__
+from tieline.version import AGENT
 from tieline.wire.moves import Side
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.client")
-AGENT = f"tieline/{__version__}"
 STEADY = 1.0
 "Seconds a link must have lived for its loss to be answered at once."
 _NOBODY = Identity("", "", frozenset(), "native", "")

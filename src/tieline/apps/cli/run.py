@@ -5,6 +5,7 @@ import click
 from .commands import examples
 from .durations import Duration
 from .options import Where, json_option, on_option, place_options
+from .remote_path import is_pattern
 from .session import run as run_loop
 
 
@@ -68,7 +69,7 @@ def run(
         raise click.UsageError("--group is for people and --json for programs: choose one of them")
     if group and not targets:
         raise click.UsageError("--group goes with --on: it is for what several machines said")
-    if group or as_json or len(targets) > 1 or any(sign in target for sign in "*?["):
+    if group or as_json or len(targets) > 1 or is_pattern(target):
         from .many import run_on
         from .many_outputs import AsJson, Grouped, Prefixed
 
