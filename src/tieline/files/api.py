@@ -18,7 +18,7 @@ from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot, counted
 from tieline.files.reading import RemoteFile
 from tieline.files.syncing import Plan, planned, sync
-from tieline.files.tally import Parts, Report, Tally, Transferred
+from tieline.files.tally import Report, Tally, Transferred
 from tieline.files.targets import Local, all_different, joined, last_name, local_folder, name_of, several, shown_below
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
@@ -26,6 +26,7 @@ from tieline.lanes.dial import dial_lane
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
+from tieline.store.files.names import Parts
 from tieline.store.files.trouble import on_this_machine
 from tieline.wire.lane_messages import Get, Put
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieline.errors import Conflict, NotFound
-from tieline.files.tally import Parts, Report, Transferred
+from tieline.files.tally import Report, Transferred
 from tieline.lanes.walking import AFolder, ALink, SomeFiles, walk
 from tieline.store.files.beneath import FOLDER
 from tieline.store.files.facts import changed_at
+from tieline.store.files.names import Parts
 
 if TYPE_CHECKING:
     from tieline.files.api import Files
