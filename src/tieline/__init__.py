@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from tieline.link.talks import Talks, listen
     from tieline.login.challenge import Challenge
     from tieline.login.identity import Identity
-    from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
+    from tieline.rpc.subscription import Subscription
     from tieline.rpc.topic import Topic
     from tieline.server import Server
     from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
@@ -85,7 +85,7 @@ _HOMES = {
     "Peer": "tieline.rpc.peer",
     "Raw": "tieline.wire.codecs",
     "Server": "tieline.server",
-    "Subscription": "tieline.rpc.feeds",
+    "Subscription": "tieline.rpc.subscription",
     "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topic",
     "connect": "tieline.client",

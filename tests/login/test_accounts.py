@@ -19,7 +19,8 @@ from tieline.login.credential import Credential, new_key
 from tieline.login.identity import Identity
 from tieline.login.names import NoAccount
 from tieline.login.records import Verifier
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier, matches
+from tieline.login.scram import make_verifier, matches
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import parse
 

@@ -15,7 +15,8 @@ from tieline.login.identity import ENROL, Identity, Via
 from tieline.login.names import PASSWORD, NoAccount, account_name, device_name
 from tieline.login.records import Account, AccountStore, Device, Enrolment, Ticket, Verifier
 from tieline.login.scopes import scopes_of, within
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, SALT, make_verifier
+from tieline.login.scram import SALT, make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.login.tickets import new_secret, ticket_url
 
 LIFETIME = 24 * 3600.0

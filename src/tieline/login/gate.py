@@ -16,7 +16,8 @@ from tieline.login.names import GUEST, PASSWORD, NoAccount, account_name
 from tieline.login.penalties import Penalties
 from tieline.login.records import AccountStore, Verifier
 from tieline.login.scopes import within
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, matches, mock_verifier
+from tieline.login.scram import matches, mock_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.login.tickets import TICKET
 
 HASHING = 2

@@ -25,8 +25,6 @@ from tieline.rpc.stream import Stream
 from tieline.wire.messages import UNWRITABLE, encode
 from tieline.wire.session import Session
 
-__all__ = ["Caller", "Stream"]
-
 T = TypeVar("T")
 _decode_any = decoder(Any)
 

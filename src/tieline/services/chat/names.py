@@ -6,10 +6,10 @@ from functools import lru_cache
 from tieline.errors import Denied
 from tieline.login.identity import Identity
 from tieline.login.names import NoAccount, account_name, room_name
+from tieline.login.records import Account
 from tieline.rpc.peer import Peer
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Open
-from tieline.store.accounts import Account
 from tieline.store.chat import pair_of, pair_room
 
 # Names are checked letter by letter, and most posts go to few rooms.
@@ -57,12 +57,3 @@ class Names:
             return await topic(await self.full(name.removeprefix(prefix), peer.identity))
 
         return open_topic
-
-
-def shown(room: str, caller: Identity) -> str:
-    """A room's name as this caller says it: `@bob` for the room of the two."""
-    pair = pair_of(room)
-    if pair is None:
-        return room
-    one, other = pair
-    return f"@{other if one == caller.account else one}"
