@@ -32,6 +32,15 @@ class Where:
         return f"{self.machine}/{name}" if self.machine else name
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=Duration(),
+    default=DEFAULT_TIMEOUT,
+    metavar="SPAN",
+    help=f"How long to wait for an answer, as 5s or 2m; else {DEFAULT_TIMEOUT:g}s.",
+)
+
+
 def place_options(command: Command) -> Command:
     """Adds --server and --profile; the command gets them as one `where`. For what takes as long as it takes."""
 
@@ -50,13 +59,7 @@ def server_options(command: Command) -> Command:
     """`place_options`, and --timeout for all others; it stands in `where` too."""
 
     @place_options
-    @click.option(
-        "--timeout",
-        type=Duration(),
-        default=DEFAULT_TIMEOUT,
-        metavar="SPAN",
-        help=f"How long to wait for an answer, as 5s or 2m; else {DEFAULT_TIMEOUT:g}s.",
-    )
+    @timeout_option
     @wraps(command)
     def wrapper(*, where: Where, timeout: float, **others: Any) -> Any:
         return command(where=replace(where, timeout=timeout), **others)
