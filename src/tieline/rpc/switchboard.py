@@ -15,6 +15,7 @@ from tieline.errors import Conflict, Denied, LinkClosed, NotFound, Overloaded, U
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.rpc.half import End
+from tieline.rpc.handlers import no_method
 from tieline.rpc.offers import Machine, Offer, Offering, check, standing
 from tieline.rpc.relay import Relay
 from tieline.wire.messages import Call, Origin, encode
@@ -132,7 +133,7 @@ class Switchboard:
         """A call that no handler of the server's fits. Raises what the caller is to be told."""
         target, _, name = call.method.rpartition("/")
         if not target or not peer.identity.may(None):
-            raise NotFound(f"no method {call.method[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
+            raise no_method(call.method)
         if call.origin is not None:
             raise Denied("only a server says for whom a call is passed on, and it knows who you are")
         key = (peer.identity.account, call.method)
