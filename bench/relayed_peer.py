@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 
 import tieline
 from tieline.login.credential import new_key
-from tieline.login.scram import KEY_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS
 from tieline.transports.address import parse
 
 from .certificate import Certificate

@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from tieline.login.challenge import Challenge
     from tieline.login.identity import Identity
     from tieline.message_ids import message_id
-    from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
+    from tieline.rpc.subscription import Subscription
     from tieline.rpc.topic import Topic
     from tieline.server import Server
     from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
@@ -86,7 +86,7 @@ _HOMES = {
     "Peer": "tieline.rpc.peer",
     "Raw": "tieline.wire.codecs",
     "Server": "tieline.server",
-    "Subscription": "tieline.rpc.feeds",
+    "Subscription": "tieline.rpc.subscription",
     "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topic",
     "connect": "tieline.client",

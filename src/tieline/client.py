@@ -34,11 +34,11 @@ from tieline.login.client import ClientLogin
 from tieline.login.credential import Credential
 from tieline.login.exchange import Turns, enter
 from tieline.login.identity import Identity
-from tieline.login.strangers import stranger
+from tieline.login.strangers import greeted, stranger
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.transports.address import Address, parse
-from tieline.version import __version__
+from tieline.version import AGENT
 from tieline.wire.moves import Side
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from tieline.rpc.served import Served
 
 log = logging.getLogger("tieline.client")
-AGENT = f"tieline/{__version__}"
 STEADY = 1.0
 "Seconds a link must have lived for its loss to be answered at once."
 _NOBODY = Identity("", "", frozenset(), "native", "")
@@ -100,8 +99,7 @@ class Client(Peer):
                     await self._link_up()
                     return
                 except LinkError as error:
-                    # So slow to speak that we were taken for a person, and greeted: as `dial_stream` does over TLS.
-                    if not left or not isinstance(error.__cause__, ProtocolError):
+                    if not left or not greeted(error.__cause__):
                         raise
 
     async def close(self, reason: str = "closed by this side", *, code: str = "closing") -> None:

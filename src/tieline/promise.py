@@ -7,7 +7,8 @@ by one.
 
 import asyncio
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -134,3 +135,17 @@ def settle(future: "asyncio.Future[None]", error: BaseException | None = None) -
         future.set_result(None)
     else:
         future.set_exception(error)
+
+
+async def let_go(over: "asyncio.Future[None]", stop: Callable[[], object]) -> None:
+    """Wait for what a thread does. A cancelled wait tells it to `stop`, and goes on however often it is cancelled: the
+    thread must have let go of everything before its owner goes on."""
+    try:
+        await asyncio.shield(over)
+    except asyncio.CancelledError:
+        stop()
+        while not over.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([over])
+        over.exception()  # looked at: its owner goes on as cancelled
+        raise

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tieline.config import default_name
 from tieline.doors.http import HttpDoor, own_hosts
 from tieline.doors.http_files import HttpFiles
 from tieline.doors.lines import LinesDoor
@@ -85,7 +86,7 @@ class Server:
         files_space: int = 0,
         limits: Limits = DEFAULT,
     ) -> None:
-        self.name = name or socket.gethostname().partition(".")[0] or "tieline"
+        self.name = name or default_name()
         self.limits = limits
         self.handlers = Handlers()
         self.topics = Topics()

@@ -61,7 +61,7 @@ def test_a_second_server_needs_a_profile_of_its_own(server: Serving, people: Peo
     refused = ada.run("join", ticket)
     assert refused.returncode == 2
     assert "--profile NAME" in refused.stderr
-    ada.out("join", ticket, "--profile", "too")
+    ada.out("join", ticket, "--profile", "too", "--timeout", "1m")
     assert json.loads(ada.out("call", "accounts.whoami", "--profile", "too"))["account"] == "ada-too"
     assert json.loads(ada.out("call", "accounts.whoami"))["account"] == "ada"
 

@@ -200,7 +200,24 @@ def test_what_a_pattern_stands_for_is_removed_only_when_somebody_says_so(
     assert owner.out("ls") == "people/\nrooms/\n"
 
 
-@pytest.mark.parametrize("command", [["put", "x", "ada@lab:/y"], ["get", "lab:y"], ["ls", "lab:/y"], ["rm", "lab:/y"]])
+def test_what_a_pattern_stands_for_is_moved_into_a_folder_or_renamed_when_it_is_one(
+    server: Serving, owner: Person, root: Path
+) -> None:
+    (root / "old").mkdir()
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (root / name).write_text(name)
+    owner.out("mv", "*.csv", "/old")
+    owner.out("mv", "/?.txt", "/notes.txt")
+    assert owner.out("ls") == "notes.txt\nold/\npeople/\nrooms/\n"
+    assert owner.out("ls", "/old") == "a.csv\nb.csv\n"
+    assert owner.run("mv", "/*.pdf", "/old/").stderr == "tieline: nothing there is called like /*.pdf\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["put", "x", "ada@lab:/y"], ["get", "lab:y"], ["ls", "lab:/y"], ["rm", "lab:/y"], ["mv", "/x", "lab:/y"]],
+    ids=lambda command: command[0],
+)
 def test_a_path_as_scp_says_it_is_answered_with_how_it_is_said_here(command: list[str], owner: Person) -> None:
     done = owner.run(*command)
     assert done.returncode == 2

@@ -10,13 +10,13 @@ from tieline.doors.lines import LinesDoor
 from tieline.errors import LoginFailed
 from tieline.limits import Limits
 from tieline.login.identity import Identity
+from tieline.login.records import Account
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.reception import Reception
 from tieline.rpc.topics import Topics
 from tieline.services import chat, echo
-from tieline.store.accounts import Account
 from tieline.store.sqlite import SqliteStore
 from tieline.transports import memory
 from tieline.transports.endpoint import MEMORY

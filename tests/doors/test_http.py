@@ -8,7 +8,8 @@ from aiohttp import web
 from tieline.doors import http
 from tieline.doors.http import HttpDoor, own_hosts
 from tieline.limits import Limits
-from tieline.link.listener import Listener, Routes
+from tieline.link.listener import Listener
+from tieline.link.opening import Routes
 from tieline.transports.certificate import ServerCertificate, make_certificate
 from tieline.transports.sockets import listen_tcp
 from tieline.transports.tls import client_context

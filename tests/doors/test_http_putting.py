@@ -76,6 +76,13 @@ async def test_a_condition_on_what_is_not_there_fails(shop):
     assert shop.names() == ["people", "rooms"]
 
 
+async def test_a_file_where_a_folder_would_have_to_be_is_named_before_anything_is_sent(shop):
+    assert (await shop.ask("/plain", method="PUT", body=b"hi")).status == 201
+    for path in ("/plain/below", "/plain/far/below"):
+        answer = await shop.ask(path, "Expect: 100-continue", method="PUT", body=b"hi")
+        assert (answer.status, answer.body) == (409, b"/plain is a file, not a folder\n")
+
+
 async def test_into_somebodys_letter_box_and_not_out_of_it(shop):
     await shop.token_of("bob")
     note = "/people/bob/inbox/ada/note"

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tieline.errors import InvalidArgument, LinkError
+from tieline.errors import Conflict, InvalidArgument, LinkError
 from tieline.files.local import LocalDestination
 from tieline.files.tally import Tally
 from tieline.wire.lane_messages import Failure
@@ -57,6 +57,19 @@ async def test_names_that_cannot_be_here_are_named_and_the_others_come(
     done = await peer.files.get("/lab", house.folder / "back")
     assert sorted(failure.path.rpartition("/")[2] for failure in done.failed) == ["03", "11"]
     assert done.files == 18
+
+
+async def test_a_folder_onto_a_file_is_one_sentence_and_nothing_is_tried(house: House, stack: AsyncExitStack) -> None:
+    (house.files / "report").write_text("a file")
+    folder = house.folder / "results"
+    folder.mkdir()
+    (folder / "one").write_text("1")
+    peer = await house.login(stack, "ada")
+    with pytest.raises(Conflict, match=r"^there is a file at /report already, and a folder does not take its place$"):
+        await peer.files.put(folder, "/report")
+    below = await peer.files.put([folder, folder / "one"], "/report")
+    assert {failure.reason for failure in below.failed} == {"/report is a file, not a folder"}
+    assert (house.files / "report").read_text() == "a file"
 
 
 def test_a_side_that_says_it_kept_more_than_there_was_is_not_believed() -> None:

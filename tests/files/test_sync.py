@@ -77,7 +77,7 @@ async def test_times_decide_and_are_then_the_same(house: House, stack: AsyncExit
     assert (house.files / "there" / "x").read_bytes() == b"SAME SIZE"
 
 
-async def test_a_pattern_that_is_no_folder_is_refused_before_anything_goes(house: House, stack: AsyncExitStack) -> None:
+async def test_what_is_no_folder_is_refused_before_anything_goes(house: House, stack: AsyncExitStack) -> None:
     peer = await house.login(stack, "ada")
     here = house.folder / "here"
     here.mkdir()
@@ -86,6 +86,11 @@ async def test_a_pattern_that_is_no_folder_is_refused_before_anything_goes(house
         await peer.files.sync_down("/not/there", here, delete=True)
     with pytest.raises(Conflict, match="no folder"):
         await peer.files.sync_up(Path("/not/there"), "/x", delete=True)
+    (house.files / "file").write_bytes(b"f")
+    with pytest.raises(Conflict, match=r"^/file is no folder"):
+        await peer.files.sync_up(here, "/file")
+    with pytest.raises(Conflict, match="x is no folder"):
+        await peer.files.sync_down("/", here / "x")
     assert (here / "x").exists()
 
 

@@ -21,8 +21,8 @@ from tieline.lanes.turns import Turns
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.address import Address
 from tieline.transports.certificate import make_certificate
-from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import ALPN, HEADER, PREFACE, Kind
+from tieline.transports.tls import LANE, client_context, server_context
+from tieline.wire.lane import HEADER, PREFACE, Kind
 from tieline.wire.lane_messages import AllKept, End, Kept, Open, Opened, Put, message_frame
 
 PAIR = make_certificate(["localhost"])
@@ -368,7 +368,7 @@ async def test_a_key_that_is_none_is_refused_before_the_token_is_used_up(house: 
 
 def open_with(address: Address, token: bytes, key: bytes) -> None:
     with socket.create_connection((address.host, address.port)) as sock:
-        secured = Tls(sock, client_context("pin", [ALPN]), server=False)
+        secured = Tls(sock, client_context("pin", [LANE]), server=False)
         secured.handshake(30)
         lane = Lane(secured)
         lane.send(PREFACE + message_frame(Open(token, key)))

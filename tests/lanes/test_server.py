@@ -17,8 +17,8 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.dial import dial_lane
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.transports.address import parse
-from tieline.transports.tls import client_context
-from tieline.wire.lane import ALPN, PREFACE
+from tieline.transports.tls import LANE, client_context
+from tieline.wire.lane import PREFACE
 from tieline.wire.lane_messages import Get, Put, Seen, SeenAll
 
 HASTY = msgspec.structs.replace(DEFAULT, opening=0.5, lanes=4, lanes_per_account=2, lane_token=5.0, lane_idle=0.5)
@@ -162,7 +162,7 @@ async def test_a_hello_that_comes_byte_by_byte_is_still_a_lanes(house: House, st
     peer = await house.login(stack, "ada")
     with socket.create_connection(("127.0.0.1", parse(house.tcp).port)) as sock:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = client_context("x", (ALPN,)).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        client = client_context("x", (LANE,)).wrap_bio(incoming, outgoing, server_hostname="localhost")
         with pytest.raises(ssl.SSLWantReadError):
             client.do_handshake()
         hello = outgoing.read()
@@ -177,7 +177,7 @@ async def test_a_hello_that_comes_byte_by_byte_is_still_a_lanes(house: House, st
                 break
             except ssl.SSLWantReadError:
                 incoming.write(await asyncio.to_thread(sock.recv, 65536))
-        assert client.selected_alpn_protocol() == ALPN
+        assert client.selected_alpn_protocol() == LANE
     assert peer.is_open
 
 

@@ -17,8 +17,7 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.tls import Tls
 from tieline.limits import DEFAULT, KiB
 from tieline.transports.certificate import make_certificate
-from tieline.transports.tls import client_context, server_context
-from tieline.wire.lane import ALPN
+from tieline.transports.tls import LANE, client_context, server_context
 
 PAIR = make_certificate(["localhost"])
 
@@ -104,7 +103,7 @@ def ends() -> Iterator[tuple[Tls, socket.socket, KeyUpdates]]:
         secured = Tls(mine, server_context(*PAIR), server=True)
         shaking = threading.Thread(target=secured.handshake, args=(30,))
         shaking.start()
-        asking = KeyUpdates(other, ALPN)
+        asking = KeyUpdates(other, LANE)
         shaking.join()
         yield secured, other, asking
 

@@ -6,7 +6,8 @@ import pytest
 import uvloop
 
 from tieline.limits import Limits
-from tieline.link.listener import Listener, Routes
+from tieline.link.listener import Listener
+from tieline.link.opening import Routes
 from tieline.transports.certificate import ServerCertificate, make_certificate
 from tieline.transports.sockets import listen_tcp
 from tieline.transports.stream import Stream

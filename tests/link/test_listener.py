@@ -12,7 +12,8 @@ import pytest
 from tieline.errors import AddressError
 from tieline.link import listener as listener_module
 from tieline.link import opening as opening_module
-from tieline.link.listener import Routes, listen
+from tieline.link.listener import listen
+from tieline.link.opening import Routes
 from tieline.transports.address import Address, parse
 from tieline.transports.sockets import listen_tcp
 from tieline.transports.tls import HTTP, LANE, NATIVE, client_context

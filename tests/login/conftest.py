@@ -9,7 +9,8 @@ from tieline.login.client import ClientLogin
 from tieline.login.credential import Credential, new_key
 from tieline.login.identity import Identity
 from tieline.login.records import Verifier
-from tieline.login.scram import KEY_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS
 from tieline.login.server import ServerLogin
 from tieline.store.sqlite import SqliteStore
 

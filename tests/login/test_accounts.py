@@ -17,8 +17,10 @@ from tieline.login import gate
 from tieline.login.accounts import Accounts, check_verifier
 from tieline.login.credential import Credential, new_key
 from tieline.login.identity import Identity
+from tieline.login.names import NoAccount
 from tieline.login.records import Verifier
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier, matches
+from tieline.login.scram import make_verifier, matches
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import parse
 
@@ -246,7 +248,7 @@ async def test_what_is_not_there_cannot_be_revoked(accounts: Accounts) -> None:
     for account, device in (("bob", None), ("ada", "phone")):
         with pytest.raises(NotFound):
             await accounts.revoke(account, device)
-    with pytest.raises(NotFound):
+    with pytest.raises(NoAccount, match=r"'bob'.*`tieline invite` makes one"):
         await accounts.allow("bob", ["chat"])
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tieline.errors import LoginFailed
 from tieline.login.client import ClientLogin
-from tieline.login.credential import Credential
-from tieline.login.scram import PLAIN, PLUS, ServerSide
+from tieline.login.credential import PLAIN, PLUS, Credential
+from tieline.login.scram import ServerSide
 
 from .conftest import BINDING, verifier_of
 

@@ -10,9 +10,10 @@ from tieline.errors import LoginFailed, TooManyAttempts
 from tieline.login import scram
 from tieline.login.accounts import Accounts
 from tieline.login.client import ClientLogin
-from tieline.login.credential import Credential, new_key
+from tieline.login.credential import PLAIN, PLUS, Credential, new_key
 from tieline.login.records import Verifier
-from tieline.login.scram import PLAIN, PLUS, ServerSide
+from tieline.login.scram import ServerSide
+from tieline.login.scram_bounds import MESSAGE
 from tieline.store.sqlite import SqliteStore
 
 from .conftest import BINDING, Clock, joined, log_in, secret_of, server_login, verifier_of
@@ -337,7 +338,7 @@ async def test_a_step_sent_ahead_of_the_answer_is_refused(accounts: Accounts) ->
 
 
 async def test_oversize_messages_are_refused_unread(accounts: Accounts) -> None:
-    huge = b"p=tls-server-end-point,,n=ada/laptop,r=" + b"x" * scram.MESSAGE
+    huge = b"p=tls-server-end-point,,n=ada/laptop,r=" + b"x" * MESSAGE
     with pytest.raises(LoginFailed, match="limit"):
         await server_login(accounts).step(PLUS, huge)
     client = ClientLogin(Credential.key("ada", "laptop", KEY), BINDING)

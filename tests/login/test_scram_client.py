@@ -9,7 +9,8 @@ from scramp import ScramClient as Theirs  # type: ignore[import-untyped]
 from scramp import ScramException
 
 from tieline.errors import InvalidArgument, LoginFailed
-from tieline.login.scram import PLAIN, PLUS, ServerSide, make_verifier
+from tieline.login.credential import PLAIN, PLUS
+from tieline.login.scram import ServerSide, make_verifier
 from tieline.login.scram_bounds import END_POINT, KEY_ITERATIONS, NONCE
 from tieline.login.scram_client import ScramClient
 

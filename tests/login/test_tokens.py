@@ -130,7 +130,8 @@ async def test_a_token_ends_with_whatever_it_hangs_on(house: House, way: str) ->
         await house.store.revoke_device("ada", "laptop")
     else:
         from tieline.login.records import Verifier
-        from tieline.login.scram import PASSWORD_ITERATIONS, SALT
+        from tieline.login.scram import SALT
+        from tieline.login.scram_bounds import PASSWORD_ITERATIONS
 
         fresh = Verifier(bytes(SALT), bytes(32), bytes(32), PASSWORD_ITERATIONS)
         await house.accounts.set_password(Identity("ada", "phone", FILES), fresh)

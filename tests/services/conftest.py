@@ -7,6 +7,7 @@ import pytest
 
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
+from tieline.login.records import Account
 from tieline.rpc import topics as topic_methods
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
@@ -14,7 +15,6 @@ from tieline.rpc.peer import Peer
 from tieline.rpc.reception import Reception
 from tieline.rpc.topics import Topics
 from tieline.services import chat, clock, echo
-from tieline.store.accounts import Account
 from tieline.store.sqlite import SqliteStore
 
 NOON = 1_795_000_000.0

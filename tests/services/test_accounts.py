@@ -11,7 +11,8 @@ from tieline.login.accounts import Accounts
 from tieline.login.credential import new_key
 from tieline.login.identity import Identity
 from tieline.login.records import Verifier
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.links import Links
 from tieline.rpc.peer import Peer

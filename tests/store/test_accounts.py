@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tieline.store.accounts import Account, Device, Enrolment, Ticket, Verifier
+from tieline.login.records import Account, Device, Enrolment, Ticket, Verifier
 from tieline.store.sqlite import SqliteStore
 
 PROOF = Verifier(b"salt", b"stored", b"server", 4096)

@@ -18,7 +18,8 @@ import uvloop
 from tieline.doors.http import HttpDoor
 from tieline.limits import Limits
 from tieline.link.dial import dial_stream
-from tieline.link.listener import Listener, Routes
+from tieline.link.listener import Listener
+from tieline.link.opening import Routes
 from tieline.transports.address import Address
 from tieline.transports.certificate import ServerCertificate, make_certificate
 from tieline.transports.sockets import listen_tcp

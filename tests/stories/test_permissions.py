@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.services.shell.leftovers import until
+from tests.services.shell.unwritten import NoAudit
 
 import tieline
 from tieline import commands
@@ -29,11 +30,11 @@ from tieline.lanes.tokens import Tokens
 from tieline.limits import DEFAULT
 from tieline.login.credential import new_key
 from tieline.login.identity import ENROL, Identity
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.services import shell
 from tieline.services.files.serving import offering
 from tieline.services.shell.elsewhere import ServerRules
-from tieline.services.shell.records import NoAudit
 from tieline.store.sqlite import SqliteStore
 
 Params = dict[str, Any]

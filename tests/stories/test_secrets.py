@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import tieline
-from tieline.login.scram import PASSWORD_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import PASSWORD_ITERATIONS
 from tieline.wire.frames import PREFACE
 
 from .conftest import Machines, Servers

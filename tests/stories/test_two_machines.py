@@ -10,7 +10,8 @@ import pytest
 import tieline
 from tieline.login.credential import new_key
 from tieline.login.records import Verifier
-from tieline.login.scram import KEY_ITERATIONS, make_verifier
+from tieline.login.scram import make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS
 
 from .conftest import Machines
 from .machines import DEADLINE, Machine, ServerProcess, line, login

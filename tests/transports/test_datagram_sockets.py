@@ -221,7 +221,7 @@ def test_a_bad_option_is_named(options, named):
 @pytest.mark.parametrize("first", ["127.0.0.1", "192.0.2.1"], ids=["ours", "not of this machine"])
 def test_a_name_with_two_addresses_of_one_version_gets_one_socket(monkeypatch, first):
     places = [(socket.AF_INET, (first, 0)), (socket.AF_INET, ("127.0.0.2", 0))]
-    monkeypatch.setattr(datagram_sockets, "_own_places", lambda address, group: places)
+    monkeypatch.setattr(datagram_sockets, "own_places", lambda *asked: places)
     (sock,) = bound(at("udp://localhost:0"))
     with sock:
         assert sock.getsockname()[0] == ("127.0.0.1" if first == "127.0.0.1" else "127.0.0.2")

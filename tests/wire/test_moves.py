@@ -3,8 +3,9 @@ import pytest
 from tieline.errors import ProtocolError
 from tieline.wire.frames import PREFACE, Kind, frame
 from tieline.wire.messages import encode
-from tieline.wire.moves import CHANNEL, LINK, LINK_KINDS, ChannelState, LinkState, Role, Side, mermaid
+from tieline.wire.moves import CHANNEL, LINK, ChannelState, LinkState, Role, Side, mermaid
 
+LINK_KINDS = {Kind.PING, Kind.PONG, Kind.GOAWAY, Kind.EVENT}
 OPEN_STATES = [state for state in ChannelState if state is not ChannelState.CLOSED]
 # How a channel gets into each state, as (who, kind).
 WAY = {

@@ -16,8 +16,8 @@ from tieline.doors.visitor import Visitor
 from tieline.doors.words import WORDS
 from tieline.errors import LinkError, TielineError
 from tieline.login.names import as_said
-from tieline.rpc.feeds import Subscription
 from tieline.rpc.peer import Peer
+from tieline.rpc.subscription import Subscription
 
 T = TypeVar("T")
 _INBOX = "/inbox"

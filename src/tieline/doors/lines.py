@@ -12,6 +12,7 @@ from tieline.doors.conversation import Conversation
 from tieline.doors.sign_in import Admit, SignIn
 from tieline.doors.visitor import Visitor
 from tieline.limits import DEFAULT, Limits
+from tieline.login.strangers import GREETED
 from tieline.rpc.peer import Peer
 from tieline.transports.stream import Stream
 
@@ -34,7 +35,7 @@ class LinesDoor:
 
     def __init__(self, admit: Admit, *, name: str = "tieline", guests: bool = False, limits: Limits = DEFAULT) -> None:
         self._admit = admit
-        self._greeting = f"{name}: a Tieline server. Log in to chat; /quit leaves."
+        self._greeting = f"{name}: {GREETED}. Log in to chat; /quit leaves."
         self._guests = guests
         self._limits = limits
         self._visits: dict[asyncio.Task[None], Visitor] = {}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieline.errors import Denied, NotFound, Unavailable
+from tieline.errors import Conflict, Denied, NotFound, Unavailable
 from tieline.files.globs import expanded, is_pattern
 from tieline.files.local import LocalDestination, LocalRoot, PipeRoot, counted
 from tieline.files.reading import RemoteFile
 from tieline.files.syncing import Plan, planned, sync
-from tieline.files.tally import Parts, Report, Tally, Transferred
+from tieline.files.tally import Report, Tally, Transferred
 from tieline.files.targets import Local, all_different, joined, last_name, local_folder, name_of, several, shown_below
 from tieline.files.transfer import Transfer
 from tieline.lanes.connection import Lane
@@ -26,6 +26,7 @@ from tieline.lanes.dial import dial_lane
 from tieline.lanes.receiving import Receiver
 from tieline.lanes.sending import Sender
 from tieline.store.files import names
+from tieline.store.files.names import Parts
 from tieline.store.files.trouble import on_this_machine
 from tieline.wire.lane_messages import Get, Put
 
@@ -83,7 +84,7 @@ class Files:
         there already, the same in size and time, are passed over. What could not be stored is in `failed`.
         """
         local = [Path(path) for path in several(paths)]
-        into = await self._is_into(dest, len(local), inside)
+        into = await self._is_into(dest, local, inside)
         targets = [joined(dest, name_of(path)) if into else dest for path in local]
         all_different(targets, names.key)
         tally = Tally(lambda root, path: shown_below(str(local[root]), path), self._reporting(progress))
@@ -243,16 +244,19 @@ class Files:
         loop = asyncio.get_running_loop()
         return lambda now: _soon(loop, progress, now)
 
-    async def _is_into(self, dest: str, count: int, inside: bool | None) -> bool:
+    async def _is_into(self, dest: str, local: Sequence[Path], inside: bool | None) -> bool:
         names.parse(dest)
         if inside is not None:
             return inside
-        if count > 1 or dest.endswith("/"):
+        if len(local) > 1 or dest.endswith("/"):
             return True
         try:
-            return (await self.stat(dest)).kind == "folder"
+            kind = (await self.stat(dest)).kind
         except (NotFound, Denied):  # who may only write does not get to know
             return False
+        if kind != "folder" and await asyncio.to_thread(local[0].is_dir):
+            raise Conflict(f"there is a {kind} at {dest} already, and a folder does not take its place")
+        return kind == "folder"
 
 
 def _soon(loop: asyncio.AbstractEventLoop, report: Report, now: Any) -> None:

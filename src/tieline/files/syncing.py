@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieline.errors import Conflict, NotFound
-from tieline.files.tally import Parts, Report, Transferred
+from tieline.files.tally import Report, Transferred
 from tieline.lanes.walking import AFolder, ALink, SomeFiles, walk
 from tieline.store.files.beneath import FOLDER
 from tieline.store.files.facts import changed_at
+from tieline.store.files.names import Parts
 
 if TYPE_CHECKING:
     from tieline.files.api import Files
@@ -51,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True):
 async def sync(
     files: "Files", local: Path, remote: str, *, down: bool, delete: bool, progress: Report | None = None
 ) -> Transferred:
-    """Do it. Raises Conflict when the folder that is to be the pattern is none."""
+    """Do it. Raises Conflict when one of the two is no folder, or the one that is to be the pattern is not there."""
     plan = await planned(files, local, remote, down=down, delete=delete)
     remove = _remove_here(local) if down else _remove_there(files, remote)
     for path in plan.first:
@@ -73,7 +74,7 @@ async def planned(files: "Files", local: Path, remote: str, *, down: bool, delet
     there = await _there(files, remote)
     pattern, target = (there, here) if down else (here, there)
     if pattern is None:
-        raise Conflict(f"{remote if down else local} is no folder, and only folders are kept the same")
+        raise _no_folder(remote if down else local)
     target = target or {}
     moves = [path for path, thing in pattern.items() if thing.kind != "folder" and target.get(path) != thing]
     extra = [path for path in target if path not in pattern] if delete else []
@@ -94,8 +95,10 @@ def _text(paths: list[Parts]) -> list[str]:
 def _here(folder: Path) -> Things | None:
     try:
         descriptor = os.open(folder, FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise _no_folder(folder) from error
     things: Things = {}
     try:
         for found in walk(descriptor):
@@ -111,6 +114,10 @@ def _here(folder: Path) -> Things | None:
     return things
 
 
+def _no_folder(path: str | Path) -> Conflict:
+    return Conflict(f"{path} is no folder, and only folders are kept the same")
+
+
 def _file(folder: int, name: str) -> Thing:
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     return Thing("file", status.st_size, changed_at(status) // _MS)
@@ -119,7 +126,7 @@ def _file(folder: int, name: str) -> Thing:
 async def _there(files: "Files", remote: str) -> Things | None:
     try:
         if remote.strip("/") and (await files.stat(remote)).kind != "folder":
-            return None
+            raise _no_folder(remote)
         return {path: thing async for path, thing in _below(files, remote, ())}
     except NotFound:
         return None

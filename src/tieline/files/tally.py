@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tieline.errors import ProtocolError
+from tieline.store.files.names import Parts
 from tieline.wire.lane import BLOCK
 from tieline.wire.lane_messages import DAMAGED, Failure, Note
 
-Parts = tuple[str, ...]
 _PAUSE = 0.1
 "Seconds between two reports of progress."
 
@@ -66,7 +66,7 @@ Report = Callable[[Progress], None]
 
 
 class Tally:
-    """Both a Watcher of what is sent and a Hearer of what is received. `name(root, path)` shows a path to people."""
+    """A Watcher of what is sent, or of what is received. `name(root, path)` shows a path to people."""
 
     def __init__(self, name: Callable[[int, Parts], str], report: Report | None) -> None:
         self.total_files: int | None = None

@@ -10,7 +10,6 @@ from tieline.store.files import names
 
 Local = str | os.PathLike[str]
 "A path of this machine."
-Parts = names.Parts
 
 
 def several(paths: Local | Sequence[Local]) -> Iterable[Local]:
@@ -50,7 +49,7 @@ def all_different(targets: Sequence[str], key: Callable[[str], str] = str) -> No
         seen.add(name)
 
 
-def shown_below(root: str, path: Parts) -> str:
+def shown_below(root: str, path: names.Parts) -> str:
     """What a person is shown for a path below a root."""
     return "/".join((root.rstrip("/"), *path)) if path else root
 

@@ -16,7 +16,7 @@ from tieline.files.tally import Tally, Transferred
 from tieline.lanes.connection import Lane
 from tieline.limits import Limits
 from tieline.link.dial import backoff
-from tieline.promise import settle
+from tieline.promise import let_go, settle
 
 Ask = Callable[[], Awaitable[bytes]]
 "Gets a token for a lane over the link."
@@ -51,11 +51,7 @@ class Transfer:
         thread = threading.Thread(target=self._thread, args=(work, over), name="tieline.transfer", daemon=True)
         thread.start()
         try:
-            await asyncio.shield(over)
-        except asyncio.CancelledError:
-            self._cut()
-            await _whatever(over)
-            raise
+            await let_go(over, self._cut)
         finally:
             thread.join()
         return self._tally.result()
@@ -131,13 +127,3 @@ class Transfer:
 
 async def _ask(ask: Ask) -> bytes:
     return await ask()
-
-
-async def _whatever(over: "asyncio.Future[None]") -> None:
-    """Wait for the thread to have let go of everything, however often we are cancelled."""
-    while not over.done():
-        try:
-            await asyncio.wait([over])
-        except asyncio.CancelledError:
-            continue
-    over.exception()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from blake3 import blake3
 
 from tieline.errors import ProtocolError
+from tieline.lanes.walking import reason
 from tieline.store.files.names import Parts
 from tieline.wire.lane import BLOCK, Kind, mark_frame
 from tieline.wire.lane_messages import TEXT, Again, Broken, Done, File, From, Kept, No, Ready, Verified
@@ -40,7 +41,7 @@ class _Reading:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
-            raise NotGivenError(UNREADABLE, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+            raise NotGivenError(UNREADABLE, f"it cannot be read: {reason(error)}") from error
 
 
 READING = _Reading()

@@ -11,8 +11,8 @@ from tieline.limits import DEFAULT, Limits
 from tieline.link.dial import why
 from tieline.transports.address import Address
 from tieline.transports.sockets import STREAM
-from tieline.transports.tls import client_context, pin_of
-from tieline.wire.lane import ALPN, PREFACE
+from tieline.transports.tls import LANE, client_context, pin_of
+from tieline.wire.lane import PREFACE
 from tieline.wire.lane_messages import Open, Opened, message_frame
 
 
@@ -64,7 +64,7 @@ def _connect(address: Address, seconds: float) -> socket.socket:
 def _secured(sock: socket.socket, address: Address, seconds: float) -> Tls:
     """Nothing is sent before it is known who answered."""
     try:
-        context = client_context(address.pin, (ALPN,))
+        context = client_context(address.pin, (LANE,))
         secured = Tls(sock, context, server=False, name=address.host.partition("%")[0] or "localhost")
         secured.handshake(seconds)
     except (OSError, ValueError) as error:
@@ -72,6 +72,6 @@ def _secured(sock: socket.socket, address: Address, seconds: float) -> Tls:
     got = pin_of(secured.tls.getpeercert(True) or b"")
     if address.pin and not hmac.compare_digest(got, address.pin):
         raise PinMismatch(address.where, address.pin, got)
-    if secured.tls.selected_alpn_protocol() != ALPN:
+    if secured.tls.selected_alpn_protocol() != LANE:
         raise DialFailed(address.where, "that server has no lanes for files: is it an older Tieline?")
     return secured

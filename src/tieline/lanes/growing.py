@@ -8,7 +8,6 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tieline.lanes.blocks import READING, NotGivenError, Standing
@@ -118,12 +117,11 @@ class Pipe(Growing):
 class Following(Growing):
     """A file that is on its way to the server: its verified bytes, as they come, to its end."""
 
-    def __init__(self, area: StagingArea, staging: Staging, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, area: StagingArea, staging: Staging) -> None:
         super().__init__()
         self.size = staging.size
         self._area = area
         self._staging = staging
-        self._clock = clock
         self._fd = staging.reopen()
         self._lost: float | None = None
 
@@ -150,11 +148,11 @@ class Following(Growing):
 
     def _wait_for_another(self) -> None:
         """Its sender may come back and go on with the very same file."""
-        self._lost = self._lost or self._clock()
+        self._lost = self._lost or time.monotonic()
         found = self._area.incoming(self._staging.path)
         if found is not None and found.name == self._staging.name:
             self._staging, self._lost = found, None
-        elif self._clock() - self._lost > _COMES_BACK:
+        elif time.monotonic() - self._lost > _COMES_BACK:
             raise _conflict(
                 f"the upload of {shown(self._staging.path)} broke off and was not gone on with; it must be put again"
             )

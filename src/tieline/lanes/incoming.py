@@ -33,7 +33,7 @@ _LONG = 8 * BLOCK
 def receive_file(receiver: "Receiver", file: File) -> None:
     """Take in the file that this message announced. It is one item, whatever becomes of it."""
     number = receiver.next_number()
-    receiver.hearer.item(file.root, tuple(file.path), file.size or 0)
+    receiver.watcher.item(file.root, tuple(file.path), file.size or 0)
     try:
         path = receiver.to.path(file.root, file.path)
         receiver.to.room(file.size or 0)
@@ -151,7 +151,7 @@ class _Incoming:
                 self._fail(error)
                 continue
             self._receiver.to.wrote(len(piece))
-            self._receiver.hearer.moved(len(piece))
+            self._receiver.watcher.moved(len(piece))
 
     def _make_room(self, end: int) -> None:
         """For what is longer than was said, or of a length that nobody knew."""
@@ -173,7 +173,7 @@ class _Incoming:
         except CallError as error:
             self._fail(error)
         else:
-            self._receiver.hearer.moved(size)
+            self._receiver.watcher.moved(size)
 
     def _within_block(self, size: int) -> None:
         """A mark is due at each block's end, so nothing goes beyond it."""
@@ -196,7 +196,7 @@ class _Incoming:
                 self._lane.say(Verified(offset))
             return
         self._agains += 1
-        self._receiver.hearer.moved(self._staging.offset - before)
+        self._receiver.watcher.moved(self._staging.offset - before)
         if self._asked and self._agains <= self._receiver.limits.lane_repeats:
             self._deaf = True
             self._lane.say(Again(self._staging.verified))
@@ -231,9 +231,9 @@ class _Incoming:
         if not self._staging.start(offset):
             raise ProtocolError(f"from {offset}, which is not here")
         if self._deaf and not self._agains:
-            self._receiver.hearer.moved(offset)  # what was here before
+            self._receiver.watcher.moved(offset)  # what was here before
         else:
-            self._receiver.hearer.moved(offset - before)
+            self._receiver.watcher.moved(offset - before)
         self._deaf = False
 
     def _done(self) -> None:
@@ -249,7 +249,7 @@ class _Incoming:
             self._give_up(told(error, self._path))
             return
         if self._file.size is None:
-            self._receiver.hearer.sized(arrived.size)
+            self._receiver.watcher.sized(arrived.size)
         to = self._receiver.to
         self._receiver.add(self._number, Parcel(arrived, self._path, to.by, to.replaces(self._path), staging))
 

@@ -14,6 +14,7 @@ from blake3 import blake3
 from tieline.errors import CallError, ProtocolError
 from tieline.lanes.connection import Lane
 from tieline.lanes.incoming import receive_file
+from tieline.lanes.watching import Watcher
 from tieline.limits import DEFAULT, Limits, MiB
 from tieline.store.files.names import Parts, link_target
 from tieline.store.files.publish import Parcel, Published, Publisher
@@ -69,32 +70,13 @@ class Destination(Protocol):
         """So many of them are on the disk already."""
 
 
-class Hearer(Protocol):
-    """Is told how it goes."""
-
-    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
-        """The next item, counted from 0, is here or coming: a file, folder or link."""
-
-    def sized(self, size: int) -> None:
-        """The newest item, whose size nobody knew, has so many bytes."""
-
-    def moved(self, size: int) -> None:
-        """So many more bytes of content are here."""
-
-    def left(self, root: int, path: Parts, message: str) -> None:
-        """Something was not sent."""
-
-    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
-        """All items before `count` are kept, but for these."""
-
-
 class Receiver:
     """`run()` takes in everything until the bulk side has ended, and returns its End."""
 
-    def __init__(self, lane: Lane, to: Destination, hearer: Hearer, limits: Limits = DEFAULT) -> None:
+    def __init__(self, lane: Lane, to: Destination, watcher: Watcher, limits: Limits = DEFAULT) -> None:
         self.lane = lane
         self.to = to
-        self.hearer = hearer
+        self.watcher = watcher
         self.limits = limits
         self.count = 0
         "Items so far."
@@ -161,7 +143,7 @@ class Receiver:
         with self.lane.resting():
             notes = group.close()
         self._said = group.count
-        self.hearer.kept(group.count, group.failures, notes)
+        self.watcher.kept(group.count, group.failures, notes)
         self.lane.say(Kept(group.count, group.failures, notes))
 
     def drop(self) -> None:
@@ -186,7 +168,7 @@ class Receiver:
             case Link():
                 self._link(message)
             case Left():
-                self.hearer.left(message.root, tuple(message.path), message.message)
+                self.watcher.left(message.root, tuple(message.path), message.message)
             case End():
                 return message
             case _:
@@ -205,13 +187,13 @@ class Receiver:
             self._small(batch, file, content[at : at + file.size], refused)
             at += file.size
         self.to.wrote(size)
-        self.hearer.moved(size)
+        self.watcher.moved(size)
 
     def _small(self, batch: Batch, file: Small, data: memoryview, refused: CallError | None) -> None:
         """One file of a batch, all of whose bytes are here. `refused` says why none of them is taken."""
         number = self.next_number()
         # Announced before anything can refuse it: numbers and names must stay together.
-        self.hearer.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
+        self.watcher.item(batch.root, (*batch.folder, file.name) if file.name else tuple(batch.folder), file.size)
         try:
             path = self._path(batch, file.name)
             if refused is not None:
@@ -239,7 +221,7 @@ class Receiver:
 
     def _made(self, root: int, path: Sequence[str], kind: str, make: Callable[[Parts], None]) -> None:
         number = self.next_number()
-        self.hearer.item(root, tuple(path), 0, kind)
+        self.watcher.item(root, tuple(path), 0, kind)
         try:
             make(self.to.path(root, path))
         except CallError as error:

@@ -18,10 +18,12 @@ from tieline.lanes.connection import Lane
 from tieline.lanes.growing import Growing
 from tieline.lanes.one_file import OneFile
 from tieline.lanes.remembered import Budget, Remembered
-from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, special, walk
+from tieline.lanes.walking import AFolder, ALink, Allowed, NotSent, SomeFiles, reason, special, walk
+from tieline.lanes.watching import Watcher
 from tieline.limits import DEFAULT, Limits
 from tieline.store.files.beneath import FILE
 from tieline.store.files.facts import changed_at
+from tieline.store.files.names import Parts
 from tieline.wire.lane import BATCH, HEADER, SMALL, Kind
 from tieline.wire.lane_messages import (
     BATCH_FILES,
@@ -30,19 +32,16 @@ from tieline.wire.lane_messages import (
     AnyMessage,
     Batch,
     End,
-    Failure,
     Folder,
     Kept,
     Left,
     Link,
-    Note,
     Seen,
     SeenAll,
     Small,
     message_frame,
 )
 
-Parts = tuple[str, ...]
 _LOOKS = 5
 "How often a small file that changes is read again."
 
@@ -54,28 +53,6 @@ class Root(Protocol):
     def open(self) -> int | Growing: ...
 
     def allowed(self, path: Parts) -> bool: ...
-
-
-class Watcher(Protocol):
-    """Is told how it goes."""
-
-    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None:
-        """The next item, counted from 0, is on its way: a file, folder or link."""
-
-    def sized(self, size: int) -> None:
-        """The newest item, whose size nobody knew, has so many bytes."""
-
-    def moved(self, size: int) -> None:
-        """So many more bytes of content went out."""
-
-    def left(self, root: int, path: Parts, message: str) -> None:
-        """Something is not sent."""
-
-    def same(self, root: int, path: Parts, size: int) -> None:
-        """The other side has this file already."""
-
-    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
-        """All items before `count` are kept, but for these."""
 
 
 class Sender:
@@ -148,7 +125,7 @@ class Sender:
         try:
             descriptor = root.open()
         except (CallError, OSError) as error:
-            self.left(number, (), _reason(error), error.code if isinstance(error, CallError) else "refused")
+            self.left(number, (), reason(error), error.code if isinstance(error, CallError) else "refused")
             return
         if not isinstance(descriptor, int):
             self._growing(number, descriptor)
@@ -202,7 +179,7 @@ class Sender:
             except FileNotFoundError:
                 continue  # gone since
             except OSError as error:
-                self.left(number, (*folder, name), _reason(error))
+                self.left(number, (*folder, name), reason(error))
                 continue
             try:
                 status = os.fstat(descriptor)
@@ -283,9 +260,3 @@ class _Filling:
         sender.watcher.moved(size)
         self._files, self._size = [], 0
         sender.heed_all()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)

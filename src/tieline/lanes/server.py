@@ -19,7 +19,8 @@ from tieline.lanes.tls import Tls
 from tieline.lanes.tokens import Tokens
 from tieline.limits import Limits
 from tieline.login.identity import Identity
-from tieline.wire.lane import ALPN, PREFACE
+from tieline.transports.tls import LANE
+from tieline.wire.lane import PREFACE
 from tieline.wire.lane_messages import Closing, Open, Opened
 
 log = logging.getLogger("tieline.lanes")
@@ -57,7 +58,7 @@ class LaneServer:
     """`take` sockets on the loop, `close()` to drain. `context` is TLS as lanes speak it."""
 
     def __init__(self, context: ssl.SSLContext, tokens: Tokens, serve: Serve, limits: Limits) -> None:
-        context.set_alpn_protocols([ALPN])
+        context.set_alpn_protocols([LANE])
         self._context = context
         self._tokens = tokens
         self._serve = serve
@@ -157,7 +158,7 @@ class LaneServer:
                 return Lane(served.sock, self._limits)
             secured = Tls(served.sock, self._context, server=True)
             secured.handshake(self._limits.opening)
-            return Lane(secured, self._limits) if secured.tls.selected_alpn_protocol() == ALPN else None
+            return Lane(secured, self._limits) if secured.tls.selected_alpn_protocol() == LANE else None
         except OSError as error:  # ssl.SSLError is one
             log.debug("a lane was not opened: %s", error)
             return None

@@ -82,7 +82,7 @@ def _into(here: int, path: Parts, allowed: Allowed, limits: Limits) -> Iterator[
     except FileNotFoundError:
         return  # gone since
     except OSError as error:
-        yield NotSent(path, (error.strerror or str(error)).lower())
+        yield NotSent(path, reason(error))
         return
     try:
         yield AFolder(path, os.fstat(inner).st_mode)
@@ -102,11 +102,14 @@ def _other(here: int, path: Parts, entry: "os.DirEntry[str]") -> Found:
     try:
         target = os.readlink(path[-1], dir_fd=here)
         link_target(path[:-1], target)
-    except OSError as error:
-        return NotSent(path, (error.strerror or str(error)).lower())
-    except CallError as error:
-        return NotSent(path, str(error))
+    except (OSError, CallError) as error:
+        return NotSent(path, reason(error))
     return ALink(path, target)
+
+
+def reason(error: OSError | CallError) -> str:
+    """Why something is not sent."""
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
 
 
 def special(mode: int) -> str:

@@ -7,17 +7,14 @@ loop leaves that socket alone. TLS and memory links, small files, and transfers 
 import asyncio
 import io
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from tieline.errors import ConfigError, ProtocolError
 from tieline.limits import KiB
-from tieline.link.lane import LANES, Lane
+from tieline.link.lane import LANES, Lane, Progress
 
 if TYPE_CHECKING:
     from tieline.link.link import Link
-
-Progress = Callable[[int], None]
 
 _WORTH_A_THREAD = 512 * KiB
 _PIECE = 256 * KiB

@@ -23,7 +23,7 @@ from tieline.transports.tls import HANDSHAKE_TIMEOUT, NATIVE, client_context, pi
 from tieline.transports.tls_handshake import dial_tls
 
 OPENINGS = 3
-"How often a server that does not seem to speak our protocol is dialled before it is believed."
+"How often a server that greets us as it greets people is dialled before it is believed."
 FIRST_PAUSE = 0.5
 "Seconds. The longest pause before the second redial; it doubles from there."
 LONGEST_PAUSE = 30.0

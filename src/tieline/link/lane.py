@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tieline.limits import KiB, MiB
 from tieline.link.parting import parting
-from tieline.promise import settle
+from tieline.promise import let_go, settle
 
 if TYPE_CHECKING:
     from tieline.link.link import Link
@@ -75,7 +75,7 @@ class Lane:
         Lane.busy += 1
         thread.start()
         try:
-            await self._until(over, wait)
+            await let_go(over, wait.stop)
         finally:
             Lane.busy -= 1
             thread.join()  # it has nothing more to do
@@ -85,19 +85,6 @@ class Lane:
         if self.lost is not None and self._link.end is None:
             self._link.abort(parting(self.lost))
         return self._moved
-
-    async def _until(self, over: "asyncio.Future[None]", wait: "_Wait") -> None:
-        """A cancelled transfer must have let go of the file and the socket before its task goes on."""
-        try:
-            await asyncio.shield(over)
-        except asyncio.CancelledError:
-            wait.stop()
-            while not over.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([over])
-            with suppress(Exception):
-                over.result()
-            raise
 
     # -- in the thread -------------------------------------------------------------------------------------------
 

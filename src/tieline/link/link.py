@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NoReturn, Self
 from tieline.errors import ConfigError, LimitExceeded, ProtocolError, TielineError
 from tieline.limits import DEFAULT, KiB, Limits
 from tieline.link import bulk
+from tieline.link.lane import Progress
 from tieline.link.wiring import Wiring
 from tieline.transports.endpoint import Endpoint
 from tieline.wire.codecs import Codec, Raw
@@ -59,7 +60,7 @@ class Link(Wiring):
                 raise self._over()
         return piece
 
-    async def receive_into(self, file: BinaryIO, size: int, progress: bulk.Progress | None = None) -> None:
+    async def receive_into(self, file: BinaryIO, size: int, progress: Progress | None = None) -> None:
         """Write the next `size` bytes to `file`, in a thread. `progress` is called on the loop with the bytes so far.
 
         Raises LinkClosed when the peer is gone before they are here, and the file's OSError.
@@ -91,7 +92,7 @@ class Link(Wiring):
             await self._drained()
 
     async def send_file(
-        self, file: BinaryIO, offset: int = 0, size: int | None = None, progress: bulk.Progress | None = None
+        self, file: BinaryIO, offset: int = 0, size: int | None = None, progress: Progress | None = None
     ) -> int:
         """Send a file's bytes (all, or `size` from `offset`) past the codec; returns how many. Messages wait meanwhile.
 

@@ -22,8 +22,6 @@ from tieline.transports.endpoint import host_of, is_loopback
 from tieline.transports.sockets import listen_tcp
 from tieline.transports.unix import SocketFile, listen_unix
 
-__all__ = ["Listener", "Opening", "Routes", "listen"]
-
 log = logging.getLogger("tieline.listener")
 
 PAUSE = 0.2

@@ -9,7 +9,8 @@ import msgspec
 
 from tieline.errors import ConfigError
 from tieline.limits import DEFAULT, Limits
-from tieline.link.listener import Listener, Routes, listen
+from tieline.link.listener import Listener, listen
+from tieline.link.opening import Routes
 from tieline.transports.address import Address
 
 

@@ -19,7 +19,8 @@ from tieline.limits import DEFAULT, Limits
 from tieline.link import options
 from tieline.link.expected import Expected
 from tieline.link.link import Link, checked_codec
-from tieline.link.listener import Listener, Opening, Routes
+from tieline.link.listener import Listener
+from tieline.link.opening import Opening, Routes
 from tieline.link.proof import Proof, demand
 from tieline.transports import memory
 from tieline.transports.address import Address

@@ -12,10 +12,11 @@ from tieline.errors import Conflict, Denied, InvalidArgument, NotFound
 from tieline.login.credential import user_name
 from tieline.login.gate import Gate
 from tieline.login.identity import ENROL, Identity, Via
-from tieline.login.names import PASSWORD, account_name, device_name
+from tieline.login.names import PASSWORD, NoAccount, account_name, device_name
 from tieline.login.records import Account, AccountStore, Device, Enrolment, Ticket, Verifier
 from tieline.login.scopes import scopes_of, within
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, SALT, make_verifier
+from tieline.login.scram import SALT, make_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.login.tickets import new_secret, ticket_url
 
 LIFETIME = 24 * 3600.0
@@ -112,7 +113,7 @@ class Accounts:
             raise Denied("only an account's own devices can set its password")
         device = Device(account.name, PASSWORD, within(identity.scopes, account.scopes), verifier, self._now())
         if not await self._store.put_device(device):
-            raise NotFound(f"there is no account {account.name!r}")
+            raise NoAccount(account.name)
         self.gate.revised()
         return device
 
@@ -191,13 +192,13 @@ class Accounts:
         now = self._now()
         ticket = Ticket(id, account, scopes, verifier, now, now + int(lifetime * 1000))
         if not await self._store.add_ticket(ticket):
-            raise NotFound(f"there is no account {account!r}")
+            raise NoAccount(account)
         return secret
 
     async def _known(self, name: str) -> Account:
         account = await self._store.account(name)
         if account is None or account.revoked is not None:
-            raise NotFound(f"there is no account {name[:64]!a}")
+            raise NoAccount(name)
         return account
 
     async def _spare_last_admin(self, account: Account) -> None:

@@ -12,11 +12,12 @@ from tieline.errors import InvalidArgument, LoginFailed, TooManyAttempts
 from tieline.limits import DEFAULT
 from tieline.login.credential import split_user_name
 from tieline.login.identity import ENROL, Identity, Via
-from tieline.login.names import GUEST, PASSWORD, account_name
+from tieline.login.names import GUEST, PASSWORD, NoAccount, account_name
 from tieline.login.penalties import Penalties
 from tieline.login.records import AccountStore, Verifier
 from tieline.login.scopes import within
-from tieline.login.scram import KEY_ITERATIONS, PASSWORD_ITERATIONS, matches, mock_verifier
+from tieline.login.scram import matches, mock_verifier
+from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.login.tickets import TICKET
 
 HASHING = 2
@@ -98,7 +99,7 @@ class Gate:
             return Identity(await self.owner() or "owner", "local", frozenset({"admin"}), "unix", address)
         known = await self._store.account(account)
         if known is None or known.revoked is not None:
-            raise LoginFailed(f"there is no account {account[:64]!a} on this server")
+            raise LoginFailed(str(NoAccount(account)))
         return Identity(known.name, "local", known.scopes, "unix", address)
 
     def guest(self, wish: str, scopes: frozenset[str] | None, via: Via, address: str) -> Identity:

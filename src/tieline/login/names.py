@@ -6,7 +6,7 @@ script, and `.`, `_` and `-` between them. Rooms and accounts are lower case, or
 
 import unicodedata
 
-from tieline.errors import InvalidArgument
+from tieline.errors import InvalidArgument, NotFound
 from tieline.limits import DEFAULT
 
 GUEST = "guest-"
@@ -15,6 +15,14 @@ PASSWORD = "password"
 "The device that is a password."
 
 _RESERVED = ("ticket",)
+
+
+class NoAccount(NotFound):
+    """Nobody has this account, or it is revoked."""
+
+    def __init__(self, name: str) -> None:
+        see_or_make = "`tieline accounts` shows an admin who there is, `tieline invite` makes one"
+        super().__init__(f"there is no account {name[:64]!r}; {see_or_make}")
 
 
 def account_name(name: str) -> str:

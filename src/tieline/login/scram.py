@@ -13,19 +13,7 @@ from scramp import ScramException, ScramMechanism  # type: ignore[import-untyped
 from tieline.errors import InvalidArgument, LoginFailed
 from tieline.login.credential import PLAIN, PLUS
 from tieline.login.records import Verifier
-from tieline.login.scram_bounds import END_POINT, KEY_ITERATIONS, MESSAGE, NONCE, PASSWORD_ITERATIONS, received
-
-__all__ = [
-    "KEY_ITERATIONS",
-    "MESSAGE",
-    "PASSWORD_ITERATIONS",
-    "PLAIN",
-    "PLUS",
-    "ServerSide",
-    "make_verifier",
-    "matches",
-    "mock_verifier",
-]
+from tieline.login.scram_bounds import END_POINT, KEY_ITERATIONS, NONCE, received
 
 SALT = 16
 "Bytes of every salt, real or mock: a length of its own would tell them apart."

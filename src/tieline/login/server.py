@@ -10,9 +10,10 @@ from collections.abc import Callable
 from tieline.errors import LoginFailed
 from tieline.limits import DEFAULT
 from tieline.login.accounts import Accounts
+from tieline.login.credential import PLAIN, PLUS
 from tieline.login.gate import Candidate
 from tieline.login.identity import Identity, Via
-from tieline.login.scram import PLAIN, PLUS, ServerSide
+from tieline.login.scram import ServerSide
 
 EXTERNAL = "EXTERNAL"
 ANONYMOUS = "ANONYMOUS"

@@ -11,6 +11,8 @@ _KINDS = (
     (b"220", "a mail or FTP server"),
 )
 "What others begin their answer with, to whom our first words make no sense."
+GREETED = "a Tieline server"
+"Stands in the lines door's greeting, which is for people."
 
 
 def stranger(address: Address, error: LinkError) -> LinkError:
@@ -24,6 +26,11 @@ def stranger(address: Address, error: LinkError) -> LinkError:
     if isinstance(error, ProtocolError):
         return DialFailed(address.where, f"what answers there is no working Tieline server: {error.reason}")
     return DialFailed(address.where, f"the connection was cut before the server said anything: {_why(address)}")
+
+
+def greeted(error: BaseException | None) -> bool:
+    """Whether a Tieline server took us for a person, since we were so slow to speak: then another try may do."""
+    return isinstance(error, NotTieline) and GREETED.encode() in error.begun
 
 
 def _why(address: Address) -> str:

@@ -5,9 +5,11 @@ The secret goes behind the `#`, which no browser sends to any server.
 
 from base64 import b32encode
 from collections.abc import Callable
-from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from tieline.errors import LoginFailed
+from tieline.transports.address import parse
 
 ID_BYTES = 5
 SECRET_BYTES = 20
@@ -33,8 +35,7 @@ def id_of(secret: str) -> str:
 
 def ticket_url(where: str, account: str, pin: str, secret: str) -> str:
     """The ticket to hand over. `where` is host:port; `pin` may be empty when the server has a public certificate."""
-    query = f"?pin={pin}" if pin else ""
-    return f"tieline://{where}/{quote(account, safe='')}{query}#{quote(secret, safe='')}"
+    return str(replace(parse(where), scheme="tieline", account=account, pin=pin, secret=secret))
 
 
 def _text(data: bytes) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from tieline.errors import Conflict, Denied, InvalidArgument, LoginFailed, NotFound
 from tieline.login.gate import Gate
 from tieline.login.identity import ENROL, TOKEN, Identity, Via
-from tieline.login.names import device_name
+from tieline.login.names import NoAccount, device_name
 from tieline.login.records import Account
 from tieline.login.scopes import scopes_of, within
 from tieline.login.tickets import id_of, new_secret
@@ -100,7 +100,7 @@ class Tokens:
         expires = now + int(lifetime * 1000)
         token = Token(id, identity.account, name, identity.device, granted, _hash(secret), now, expires)
         if not await self._store.add_token(token):
-            raise NotFound(f"there is no account {identity.account!r}")
+            raise NoAccount(identity.account)
         return token, PREFIX + secret
 
     async def verify(self, text: str, address: str, via: Via = "http") -> Identity:

@@ -10,8 +10,6 @@ from itertools import count
 from types import UnionType
 from typing import Any, TypeVar, overload
 
-import msgspec
-
 from tieline.errors import LinkClosed, Unavailable
 from tieline.limits import Limits
 from tieline.link.frame_link import FrameLink
@@ -24,13 +22,10 @@ from tieline.rpc.open_calls import OpenCalls
 from tieline.rpc.outgoing import Outgoing
 from tieline.rpc.sending import send_stream, stream_apart
 from tieline.rpc.stream import Stream
-from tieline.wire.messages import UNWRITABLE
+from tieline.wire.messages import UNWRITABLE, encode
 from tieline.wire.session import Session
 
-__all__ = ["Caller", "Stream"]
-
 T = TypeVar("T")
-_encode = msgspec.msgpack.Encoder().encode
 _decode_any = decoder(Any)
 
 
@@ -97,7 +92,7 @@ class Caller:
                 link = await self._linked(timeout, turn)
                 timeout = self._left(ends)
             try:
-                channel = link.session.call(_encode((method, params, timeout)))
+                channel = link.session.call(encode((method, params, timeout)))
             except UNWRITABLE as error:
                 channel = self._call_sending(link, method, timeout, params, error)
                 retry = False  # what was read of the stream is gone
@@ -136,7 +131,7 @@ class Caller:
     def tell(self, method: str, /, **params: Any) -> None:
         """Call without waiting for the answer. It goes out in the order of calls; nothing happens without a link."""
         if self._link is not None and not self._link.session.closing:
-            self._link.session.call(_encode((method, params, None)))
+            self._link.session.call(encode((method, params, None)))
             self._link.flush_soon()
 
     async def start_stream(
@@ -147,7 +142,7 @@ class Caller:
         if link is None or link.session.closing or self._line.places:
             link = await self._linked(timeout, turn)
         try:
-            channel = link.session.call(_encode((method, params, timeout)))
+            channel = link.session.call(encode((method, params, timeout)))
             link.flush_soon()
         except UNWRITABLE as error:
             channel = self._call_sending(link, method, timeout, params, error)

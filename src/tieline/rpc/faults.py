@@ -2,12 +2,8 @@
 
 import asyncio
 
-import msgspec
-
 from tieline.errors import CallError, Cancelled, InternalError, LimitExceeded, TooLarge, UnknownFault
-from tieline.wire.messages import UNWRITABLE, Fault
-
-_encode = msgspec.msgpack.Encoder().encode
+from tieline.wire.messages import UNWRITABLE, Fault, encode
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -28,9 +24,9 @@ def fault_of(error: BaseException) -> Fault:
 def encode_fault(fault: Fault, most: int) -> bytes:
     """The fault in `most` bytes: when its data cannot be written, or all of it is too large, what is left of it."""
     try:
-        payload = _encode(fault)
+        payload = encode(fault)
         if len(payload) <= most:
             return payload
     except UNWRITABLE:
         pass
-    return _encode(Fault(fault.code, fault.message[: most // 8].encode(errors="replace").decode()))
+    return encode(Fault(fault.code, fault.message[: most // 8].encode(errors="replace").decode()))

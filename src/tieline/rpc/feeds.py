@@ -20,8 +20,6 @@ from tieline.wire.messages import UNREADABLE, Event
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer
 
-__all__ = ["Feeds", "Subscription"]
-
 _decode = msgspec.msgpack.Decoder(Event).decode
 
 

@@ -214,8 +214,7 @@ class Handlers:
         try:
             return self._by_name[name]
         except KeyError:
-            sentence = f"no method {name[:80]!r} here; `tieline methods` lists them"
-            raise NotFound(sentence, {"method": name[:80]}) from None
+            raise no_method(name) from None
 
     def __iter__(self) -> Iterator[Handler]:
         return iter(self._by_name.values())
@@ -225,6 +224,11 @@ class Handlers:
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
+
+
+def no_method(name: str) -> NotFound:
+    """What is called is not there."""
+    return NotFound(f"no method {name[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
 
 
 def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from tieline.rpc.peer import Peer
@@ -14,14 +14,13 @@ HANGING_UP = 1.0
 class Links:
     """Peers join when logged in and leave by themselves when their link ends."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._peers: dict[Peer, float] = {}  # and since when
         self._empty = asyncio.Event()
         self._empty.set()
 
     def join(self, peer: Peer) -> None:
-        self._peers[peer] = self._clock()
+        self._peers[peer] = time.monotonic()
         self._empty.clear()
         peer.on_end(self._leave)
 
@@ -40,7 +39,7 @@ class Links:
 
     def age(self, peer: Peer) -> float:
         """Seconds since it joined; 0 when it is not here."""
-        now = self._clock()
+        now = time.monotonic()
         return now - self._peers.get(peer, now)
 
     def __iter__(self) -> Iterator[Peer]:

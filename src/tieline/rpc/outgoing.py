@@ -6,14 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable
 from typing import Any
 
-import msgspec
-
 from tieline.limits import KiB
 from tieline.link.frame_link import FrameLink
 from tieline.wire.frames import Kind
+from tieline.wire.messages import encode
 
 log = logging.getLogger("tieline.calls")
-_encode = msgspec.msgpack.Encoder().encode
 _DATA, _ITEM, _END = int(Kind.DATA), int(Kind.ITEM), int(Kind.END)
 _RAW = (bytes, bytearray, memoryview)
 _GATHER = 64 * KiB
@@ -52,7 +50,7 @@ class Outlet:
         some turns of the loop later, then has nothing more to say. `flush()` sends it."""
         session = self._link.session
         for item in last:
-            session.send(_ITEM, self._channel, _encode(item))
+            session.send(_ITEM, self._channel, encode(item))
         session.send(_END, self._channel)
 
     def flush(self) -> None:
@@ -97,7 +95,7 @@ class Outgoing:
                 await item.pour(Outlet(self, self._link, channel))
                 continue
             raw = isinstance(item, _RAW)
-            payload = bytes(item) if raw else _encode(item)
+            payload = bytes(item) if raw else encode(item)
             if session.credit(channel) <= 0:
                 await self.credit(channel)
             if not session.send(_DATA if raw else _ITEM, channel, payload):

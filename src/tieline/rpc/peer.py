@@ -14,10 +14,11 @@ from tieline.link.frame_link import FrameLink
 from tieline.login.identity import Identity
 from tieline.rpc.caller import Caller
 from tieline.rpc.expecting import Arriving, Reply
-from tieline.rpc.feeds import Feeds, Subscription
+from tieline.rpc.feeds import Feeds
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.open_calls import OpenCalls
 from tieline.rpc.subscribers import Subscribed
+from tieline.rpc.subscription import Subscription
 from tieline.rpc.topic import Topic
 from tieline.rpc.work import Onward, Work
 from tieline.wire.frames import Kind

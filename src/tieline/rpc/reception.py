@@ -17,11 +17,10 @@ from tieline.rpc.work import Onward
 from tieline.transports import memory
 from tieline.transports.endpoint import Endpoint
 from tieline.transports.stream import Stream
-from tieline.version import __version__
+from tieline.version import AGENT
 from tieline.wire.moves import Side
 
 log = logging.getLogger("tieline.login")
-AGENT = f"tieline/{__version__}"
 
 
 class Opening(Protocol):

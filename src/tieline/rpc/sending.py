@@ -5,16 +5,12 @@ Until it ends, fails (then the call does), or the call is over. Every source is 
 
 from typing import Any
 
-import msgspec
-
 from tieline.errors import InvalidArgument, not_utf8
 from tieline.link.frame_link import FrameLink
 from tieline.rpc.open_calls import OpenCalls
 from tieline.rpc.outgoing import Outgoing, close_source
 from tieline.wire.frames import Kind
-from tieline.wire.messages import UNWRITABLE
-
-_encode = msgspec.msgpack.Encoder().encode
+from tieline.wire.messages import UNWRITABLE, encode
 
 
 def stream_apart(method: str, timeout: float | None, params: dict[str, Any], refused: Exception) -> tuple[bytes, Any]:
@@ -26,7 +22,7 @@ def stream_apart(method: str, timeout: float | None, params: dict[str, Any], ref
         raise InvalidArgument(f"{method}: {why}") from refused
     rest = {name: value for name, value in params.items() if name != names[0]}
     try:
-        return _encode((method, rest, timeout, True)), params[names[0]]
+        return encode((method, rest, timeout, True)), params[names[0]]
     except UNWRITABLE as other:
         raise InvalidArgument(f"{method}: {_reason(other)}") from other
 
@@ -39,7 +35,7 @@ async def send_stream(source: Any, channel: int, link: FrameLink, outgoing: Outg
     except Exception as error:  # the source is the user's, and may raise anything
         calls.sources.pop(channel, None)  # to be stopped now would cancel the closing of the source
         calls.fail(channel, error)
-        link.session.send(Kind.CANCEL, channel, _encode("the caller's stream failed"))
+        link.session.send(Kind.CANCEL, channel, encode("the caller's stream failed"))
     finally:
         calls.sources.pop(channel, None)
         link.flush_soon()

@@ -15,6 +15,7 @@ from tieline.errors import Conflict, Denied, LinkClosed, NotFound, Overloaded, U
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.rpc.half import End
+from tieline.rpc.handlers import no_method
 from tieline.rpc.offers import Machine, Offer, Offering, check, standing
 from tieline.rpc.relay import Relay
 from tieline.wire.messages import Call, Origin, encode
@@ -33,15 +34,14 @@ Route = tuple[Machine, Offering, Offer]
 
 
 class Switchboard:
-    """One for each server. `clock` gives unix seconds."""
+    """One for each server."""
 
-    def __init__(self, limits: Limits = DEFAULT, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, limits: Limits = DEFAULT) -> None:
         self.permit: Callable[[Identity, str, str], None] | None = None
         "permit(caller, ACCOUNT/DEVICE, method): raises Denied where more is asked than the scope."
         self.on_left: Callable[[str, str], None] | None = None
         "on_left(account, device): the last link of a machine is gone."
         self._limits = limits
-        self._clock = clock
         self._machines: dict[tuple[str, str], Machine] = {}
         self._standing: dict[str, dict[str, int]] = {}  # by device name and account; those that are away as well
         self._routes: dict[tuple[str, str], Route] = {}  # by caller's account and method, until a machine comes or goes
@@ -75,7 +75,7 @@ class Switchboard:
                 return machine
         if len(machine.offerings) >= self._limits.offering_links:
             raise Overloaded(f"{len(machine.offerings)} links of {machine.name} offer methods; end one of them first")
-        machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, self._clock()))
+        machine.offerings.append(Offering(peer, {offer.name: offer for offer in methods}, instance, time.time()))
         if peer.link is not None:
             peer.link.watch_closely(self._limits.machine_ping)
         peer.on_end(self._leave)
@@ -132,7 +132,7 @@ class Switchboard:
         """A call that no handler of the server's fits. Raises what the caller is to be told."""
         target, _, name = call.method.rpartition("/")
         if not target or not peer.identity.may(None):
-            raise NotFound(f"no method {call.method[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
+            raise no_method(call.method)
         if call.origin is not None:
             raise Denied("only a server says for whom a call is passed on, and it knows who you are")
         key = (peer.identity.account, call.method)

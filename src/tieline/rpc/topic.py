@@ -1,4 +1,4 @@
-"""What can be subscribed to. A topic is a log; a subscriber is a position in it (design, section 8).
+"""What can be subscribed to. A topic is a log; a subscriber is a position in it.
 
 An event is encoded once for all subscribers. Whoever keeps up gets everything of a tick in one write; whoever does not
 is left alone until its socket drains, and then read on from where it stopped: from the newest events kept in memory,

@@ -32,13 +32,12 @@ from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.open_calls import OpenCalls
 from tieline.wire.frames import Kind
-from tieline.wire.messages import Call
+from tieline.wire.messages import Call, encode
 
 if TYPE_CHECKING:
     from tieline.rpc.peer import Peer
 
 log = logging.getLogger("tieline.calls")
-_encode = msgspec.msgpack.Encoder().encode
 _RESULT, _ERROR, _END = int(Kind.RESULT), int(Kind.ERROR), int(Kind.END)
 _LARGE = 4 * KiB
 "Bytes. Smaller answers are not worth looking at: no more of them than `Limits.calls` can wait."
@@ -86,7 +85,7 @@ class Work:
                 return
             arguments = handler.arguments(call.params)
             if handler.at_once and not call.streaming:
-                self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, self._peer, None)))
+                self._session.send(_RESULT, channel, encode(handler.invoke(arguments, self._peer, None)))
             else:
                 self._start(channel, handler, arguments, call)
         except (Exception, asyncio.CancelledError) as error:
@@ -109,7 +108,7 @@ class Work:
         self._permit(who.identity, call.method, handler.scope)
         arguments = handler.arguments(call.params)
         if handler.at_once and not call.streaming:
-            self._session.send(_RESULT, channel, _encode(handler.invoke(arguments, who, None)))
+            self._session.send(_RESULT, channel, encode(handler.invoke(arguments, who, None)))
         else:
             self._start(channel, Bound(handler, who), arguments, call)
 
@@ -215,12 +214,12 @@ class Work:
                     await peer.outgoing.pump(channel, items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
-                self.answer(channel, _encode(await asyncio.to_thread(handler.invoke, arguments, peer, stream)))
+                self.answer(channel, encode(await asyncio.to_thread(handler.invoke, arguments, peer, stream)))
             else:
                 value = handler.invoke(arguments, peer, stream)
                 if asyncio.iscoroutine(value):
                     value = await value
-                self.answer(channel, _encode(value))
+                self.answer(channel, encode(value))
             self._link.flush_soon()
         except asyncio.CancelledError as error:
             self.fail(channel, handler.name, error)
@@ -235,7 +234,7 @@ class Work:
             if isinstance(outcome, BaseException):
                 self.fail(channel, method, outcome)
             else:
-                self.answer(channel, _encode(outcome))
+                self.answer(channel, encode(outcome))
         except Exception as error:  # a value that cannot be encoded is told to the caller
             self.fail(channel, method, error)
 

@@ -42,17 +42,10 @@ class Listed(msgspec.Struct, frozen=True):
 class Machines:
     """Keeps what the store is told in step with the switchboard."""
 
-    def __init__(
-        self,
-        switchboard: Switchboard,
-        store: MachineStore,
-        limits: Limits = DEFAULT,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, switchboard: Switchboard, store: MachineStore, limits: Limits = DEFAULT) -> None:
         self._limits = limits
         self._switchboard = switchboard
         self._store = store
-        self._clock = clock
         self._writing: dict[asyncio.Future[None], Left | None] = {}
         self._changes: dict[tuple[str, str | None], int] = {}  # the number of the last one of each
         self._reading: asyncio.Task[None] | None = None
@@ -93,7 +86,7 @@ class Machines:
         for number, account, device in known if changes is not None else ():
             if number > (changes or 0):
                 peer.tell(REVOKED, account=account, device=device, number=number)
-        await self._store.machine_seen(machine.account, machine.device, self._now())
+        await self._store.machine_seen(machine.account, machine.device, _now())
         return Accepted(self._switchboard.target(machine.account, machine.device), known[-1][0] if known else 0)
 
     async def away(self, names: Collection[str]) -> dict[str, int]:
@@ -131,7 +124,7 @@ class Machines:
         target = self._switchboard.target(machine.account, machine.device, caller)
         names = [offer.name for offer in machine.methods()]
         since = int(machine.since * 1000)
-        return Listed(target, machine.account, machine.device, True, since, self._now(), names)
+        return Listed(target, machine.account, machine.device, True, since, _now(), names)
 
     async def methods(self, machine: str, peer: Peer) -> list[Offer]:
         """What one machine offers, by name."""
@@ -142,7 +135,7 @@ class Machines:
         return {"/".join(left[0]): left[1] for left in self._writing.values() if left is not None}
 
     def _left(self, account: str, device: str) -> None:
-        at = self._now()
+        at = _now()
         self._keep(((account, device), at), lambda: self._store.machine_seen(account, device, at))
 
     def _keep(self, left: Left | None, write: Callable[[], "asyncio.Future[None]"]) -> None:
@@ -159,12 +152,14 @@ class Machines:
         if not writing.cancelled() and (error := writing.exception()) is not None:
             log.warning("something of a machine could not be kept: %s", error)
 
-    def _now(self) -> int:
-        return int(self._clock() * 1000)
-
 
 def install(handlers: Handlers, machines: Machines) -> None:
     """For everybody who is logged in; guests may offer nothing."""
     handlers.add(machines.offer, "machines.offer")
     handlers.add(machines.list_, "machines.list")
     handlers.add(machines.methods, "machines.methods")
+
+
+def _now() -> int:
+    """Unix milliseconds."""
+    return int(time.time() * 1000)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tieline.store.accounts import Account, Device, Enrolment, Ticket, Verifier
+from tieline.login.records import Account, Device, Enrolment, Ticket, Verifier
 from tieline.store.database import Database
 from tieline.store.log import MessageLog
 

@@ -11,8 +11,8 @@ from tieline import client as asynchronous
 from tieline.errors import LinkClosed
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
-from tieline.rpc.feeds import Subscription
 from tieline.rpc.handlers import Handlers
+from tieline.rpc.subscription import Subscription
 from tieline.sync import loop_thread
 from tieline.sync.loop_thread import LoopThread
 from tieline.sync.streams import Events, Items, streamable

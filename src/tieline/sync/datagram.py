@@ -8,20 +8,18 @@
 Fine to use from several threads at once. All of a process share one background thread (loop_thread.py).
 """
 
-import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
-from tieline.errors import DeadlineExceeded, LinkClosed
+from tieline.errors import LinkClosed
 from tieline.limits import DEFAULT, Limits
 from tieline.link import datagram_opening
 from tieline.link.answers import Answer
 from tieline.link.datagrams import Datagrams
 from tieline.link.intake import Counts
-from tieline.sync import loop_thread
-from tieline.sync.loop_thread import LoopThread
+from tieline.sync.loop_thread import LoopThread, entered, within
 from tieline.transports.endpoint import Place
 from tieline.wire.keyring import Keyring
 from tieline.wire.sealed import Key
@@ -48,8 +46,8 @@ def datagrams(
     `answer` runs in the background thread, which all of the process share: it must not block.
     """
 
-    async def begin() -> tuple[Any, Datagrams]:
-        context = datagram_opening.datagrams(
+    def begin() -> AbstractAsyncContextManager[Datagrams]:
+        return datagram_opening.datagrams(
             address,
             answer,
             to=to,
@@ -63,15 +61,9 @@ def datagrams(
             send_buffer=send_buffer,
             receive_buffer=receive_buffer,
         )
-        return context, await context.__aenter__()
 
-    thread = loop_thread.shared()
-    context, endpoint = thread.run(begin())
-    try:
+    with entered(begin) as (thread, endpoint):
         yield BlockingDatagrams(thread, endpoint)
-    finally:
-        if thread.alive:
-            thread.run(context.__aexit__(None, None, None))
 
 
 class BlockingDatagrams:
@@ -91,7 +83,7 @@ class BlockingDatagrams:
 
     def receive(self, *, timeout: float | None = None) -> tuple[bytes, Place]:
         """The next message and its sender. Raises LinkClosed at the end, DeadlineExceeded after `timeout` seconds."""
-        return self._thread.run(_within(self._endpoint, timeout))
+        return self._thread.run(within(self._endpoint.receive(), timeout))
 
     def __iter__(self) -> Iterator[tuple[bytes, Place]]:
         while True:
@@ -129,11 +121,3 @@ class BlockingDatagrams:
 
     def __repr__(self) -> str:
         return f"<tieline.sync {self._endpoint!r}>"
-
-
-async def _within(endpoint: Datagrams, timeout: float | None) -> tuple[bytes, Place]:
-    try:
-        async with asyncio.timeout(timeout):
-            return await endpoint.receive()
-    except TimeoutError:
-        raise DeadlineExceeded(f"nothing came within {timeout:g} s") from None

@@ -7,20 +7,17 @@
 One thread may receive while another sends. All of a process share one background thread (loop_thread.py).
 """
 
-import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from tieline.errors import DeadlineExceeded
 from tieline.limits import DEFAULT, Limits
 from tieline.link import dialled
 from tieline.link.link import Link
 from tieline.link.proof import Proof
-from tieline.sync import loop_thread
-from tieline.sync.loop_thread import LoopThread
+from tieline.sync.loop_thread import LoopThread, entered, within
 from tieline.transports.endpoint import Endpoint
 from tieline.transports.sockets import KeepAlive
 from tieline.wire.codecs import Codec
@@ -45,8 +42,8 @@ def dial(
 ) -> "Iterator[BlockingLink]":
     """A blocking link to `address`; leaving the block closes it. See `tieline.dial`."""
 
-    async def begin() -> tuple[Any, Link]:
-        context = dialled.dial(
+    def begin() -> AbstractAsyncContextManager[Link]:
+        return dialled.dial(
             address,
             codec=codec,
             tls=tls,
@@ -58,15 +55,9 @@ def dial(
             send_buffer=send_buffer,
             receive_buffer=receive_buffer,
         )
-        return context, await context.__aenter__()
 
-    thread = loop_thread.shared()
-    context, link = thread.run(begin())
-    try:
+    with entered(begin) as (thread, link):
         yield BlockingLink(thread, link)
-    finally:
-        if thread.alive:
-            thread.run(context.__aexit__(None, None, None))
 
 
 class BlockingLink:
@@ -170,14 +161,4 @@ class BlockingLink:
         self._run(act())
 
     def _run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        if timeout is None:
-            return self._thread.run(work)
-        return self._thread.run(_within(work, timeout))
-
-
-async def _within(work: Coroutine[Any, Any, T], timeout: float) -> T:
-    try:
-        async with asyncio.timeout(timeout):
-            return await work
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"nothing within {timeout:g} s; the link is as before") from error
+        return self._thread.run(work if timeout is None else within(work, timeout))

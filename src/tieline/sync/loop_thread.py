@@ -8,11 +8,13 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
-from tieline.errors import LinkClosed
+from tieline.errors import DeadlineExceeded, LinkClosed
+from tieline.transports.loops import fastest
 
 T = TypeVar("T")
 _STOPPING = 3.0  # seconds for what is open to say goodbye at exit
@@ -107,7 +109,7 @@ class LoopThread:
             action()
 
     def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=fastest()) as runner:
             runner.run(self._wait())
 
     async def _wait(self) -> None:
@@ -144,6 +146,32 @@ def shared() -> LoopThread:
         return _shared
 
 
+@contextmanager
+def entered(make: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[tuple[LoopThread, T]]:
+    """The shared thread, and what `make()` gives there; leaving closes it there."""
+
+    async def enter() -> tuple[AbstractAsyncContextManager[T], T]:
+        context = make()
+        return context, await context.__aenter__()
+
+    thread = shared()
+    context, what = thread.run(enter())
+    try:
+        yield thread, what
+    finally:
+        if thread.alive:
+            thread.run(context.__aexit__(None, None, None))
+
+
+async def within(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
+    """Raises DeadlineExceeded when it takes longer than `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"nothing within {timeout:g} s; all is as before") from error
+
+
 def _before_fork() -> None:
     # The child loses the thread and with it the last reference to its tasks, whose ends would then run there.
     if _shared is not None:
@@ -162,14 +190,6 @@ def _after_fork_in_child() -> None:
         _shared.left_behind()
         _left.append(_shared)
         _shared = None
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

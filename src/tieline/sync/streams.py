@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from tieline.rpc.feeds import Subscription
+from tieline.rpc.subscription import Subscription
 from tieline.sync.loop_thread import LoopThread
 from tieline.wire.messages import Event
 

@@ -8,14 +8,13 @@ import ipaddress
 import socket
 import struct
 import sys
-from typing import Any
 
 import msgspec
 
 from tieline.errors import AddressError, ConfigError, DialFailed
 from tieline.transports.address import Address, parse
 from tieline.transports.endpoint import Place
-from tieline.transports.sockets import on_one_port
+from tieline.transports.sockets import on_one_port, own_places
 
 # Linux delivers to every socket on the port what any program on the machine has joined, unless told otherwise.
 _MULTICAST_ALL = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
@@ -118,6 +117,7 @@ def bound(address: Address, options: DatagramOptions = PLAIN) -> list[socket.soc
     would let one steal the other's), unless they receive from a multicast group.
     """
     group = options.group()
+    version = socket.AF_UNSPEC if group is None else socket.AF_INET6 if group.version == 6 else socket.AF_INET
     taken: set[int] = set()
 
     def bind(family: int, place: Place) -> socket.socket:
@@ -126,7 +126,8 @@ def bound(address: Address, options: DatagramOptions = PLAIN) -> list[socket.soc
         return sock
 
     try:
-        of_other_versions = (each for each in _own_places(address, group) if each[0] not in taken)
+        places = own_places(address.host, address.port, socket.SOCK_DGRAM, version)
+        of_other_versions = (each for each in places if each[0] not in taken)
         return on_one_port(of_other_versions, address.port, bind)
     except OSError as error:
         raise _cannot_bind(address, error) from error
@@ -172,22 +173,6 @@ def numeric(text: str, family: int) -> Place | None:
     except ValueError:
         return None
     return place_of(text, family)
-
-
-def _own_places(address: Address, group: Any) -> list[tuple[int, Place]]:
-    if group is not None:
-        family = socket.AF_INET6 if group.version == 6 else socket.AF_INET
-        if not address.host:
-            return [(family, ("::", address.port, 0, 0) if group.version == 6 else ("0.0.0.0", address.port))]
-    elif not address.host:
-        if socket.has_dualstack_ipv6():
-            return [(socket.AF_INET6, ("::", address.port, 0, 0))]
-        return [(socket.AF_INET, ("0.0.0.0", address.port))]
-    else:
-        family = socket.AF_UNSPEC
-    flags = socket.AI_PASSIVE | socket.AI_ADDRCONFIG
-    found = socket.getaddrinfo(address.host, address.port, family, socket.SOCK_DGRAM, 0, flags)
-    return list(dict.fromkeys((int(family), place) for family, _, _, _, place in found))
 
 
 def _bound(family: int, place: Place, host: str, options: DatagramOptions) -> socket.socket:

@@ -18,12 +18,10 @@ HEAD_START = 0.25
 Place = tuple[int, tuple[str | int | bytes, ...]]
 
 
-async def connect_tcp(
-    host: str, port: int, *, options: SocketOptions = STREAM, head_start: float = HEAD_START
-) -> socket.socket:
+async def connect_tcp(host: str, port: int, *, options: SocketOptions = STREAM) -> socket.socket:
     """A connected, non-blocking socket to the first of the host's addresses that answers."""
     places = interleaved([(int(family), where) for family, _, _, _, where in await _found(host, port)])
-    return await race(places, options=options, head_start=head_start)
+    return await race(places, options=options, head_start=HEAD_START)
 
 
 async def connect_unix(path: str, *, options: SocketOptions = STREAM) -> socket.socket:

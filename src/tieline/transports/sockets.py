@@ -96,7 +96,7 @@ def listen_tcp(
         )
 
     try:
-        return on_one_port(_places(host, port), port, listening)
+        return on_one_port(own_places(host, port, socket.SOCK_STREAM), port, listening)
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
 
@@ -129,12 +129,14 @@ def on_one_port(
     return made
 
 
-def _places(host: str, port: int) -> list[tuple[int, Place]]:
+def own_places(host: str, port: int, kind: int, version: int = socket.AF_UNSPEC) -> list[tuple[int, Place]]:
+    """Where to bind, as (family, place). An empty host is every address: one socket for both IP versions where the
+    system has that, unless it is to be of one `version`. Looks the host up; raises OSError."""
     if not host:
-        if socket.has_dualstack_ipv6():
+        if version == socket.AF_INET6 or (version == socket.AF_UNSPEC and socket.has_dualstack_ipv6()):
             return [(socket.AF_INET6, ("::", port, 0, 0))]
         return [(socket.AF_INET, ("0.0.0.0", port))]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG)
+    found = socket.getaddrinfo(host, port, version, kind, 0, socket.AI_PASSIVE | socket.AI_ADDRCONFIG)
     return list(dict.fromkeys((int(family), where) for family, _, _, _, where in found))
 
 

@@ -26,7 +26,7 @@ _SHOWN = 160
 
 
 class Kind(IntEnum):
-    """What a frame means; design, section 4."""
+    """What a frame means; docs/protocol.md says it of each."""
 
     HELLO = 1
     AUTH = 2

@@ -20,7 +20,7 @@ class _More(enum.Enum):
 
 More = Literal[_More.MORE]
 MORE: Final = _More.MORE
-"Says that the next message is not here whole yet. A value of its own, since None,  and b are messages."
+"Says that the next message is not here whole yet. A value of its own, since None, '' and b'' are messages."
 
 
 class Inbox:

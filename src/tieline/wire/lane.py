@@ -14,9 +14,6 @@ from tieline.limits import KiB, MiB
 PREFACE = b"\xf8tieline-lane/1\n"
 "The client's first bytes, in TLS too. Its first byte is told from all other callers'."
 
-ALPN = "tieline-lane/1"
-"What it names in TLS; the same as in transports.tls."
-
 HEADER = struct.Struct("!IB")
 MARK = struct.Struct("!Q32s")
 HOLE = struct.Struct("!Q")

@@ -116,9 +116,6 @@ CHANNEL: Final[dict[ChannelState, dict[tuple[Role, Kind], ChannelState]]] = {
     ChannelState.CLOSED: {},
 }
 
-LINK_KINDS: Final = {Kind.PING, Kind.PONG, Kind.GOAWAY, Kind.EVENT}
-"Kinds of an open link that belong to no channel. EVENT goes to whoever subscribed."
-
 CHANNEL_KINDS: Final = frozenset(int(kind) for moves in CHANNEL.values() for _, kind in moves)
 "Kinds that may come late, when their channel is over already."
 

@@ -342,7 +342,7 @@ async def test_what_stands_in_the_way_is_told_before_the_first_byte(house: House
     ada = await house.login("ada")
     for path, error in (
         ("/Folder", Conflict),
-        ("/file/x", NotFound),
+        ("/file/x", Conflict),
         ("/FILE", Conflict),
         ("/folder/y", Conflict),
         ("/a/", InvalidArgument),

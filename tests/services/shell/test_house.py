@@ -10,20 +10,24 @@ from tieline.limits import Limits
 from tieline.login.identity import Identity
 from tieline.services.shell.environment import check, find, kept
 from tieline.services.shell.house import House
-from tieline.services.shell.records import NoAudit, NoRules
 from tieline.services.shell.running import signal_name
 from tieline.store.shell import Rule
+
+from .unwritten import NoAudit
 
 ADA, BOB = (Identity(name, "laptop", frozenset({"shell"})) for name in ("ada", "bob"))
 PATH = "/usr/bin:/bin"
 
 
-class Narrow(NoRules):
+class Narrow:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
 
     async def rule(self, account: str) -> Rule:
         return self._rule
+
+    def forget(self, account: str) -> None:
+        pass
 
 
 def house(limits: Limits | None = None, rule: Rule | None = None) -> House:

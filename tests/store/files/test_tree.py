@@ -94,8 +94,11 @@ def test_a_file_takes_no_folders_place_and_no_folder_a_files(tree: Tree, staged:
     with pytest.raises(Conflict, match="/a is a folder"):
         put(tree, staged, "/a", "x")
     put(tree, staged, "/b", "x")
+    for path in ("/b/c", "/b/c/d"):
+        with pytest.raises(Conflict, match=r"^/b is a file, not a folder$"):
+            put(tree, staged, path, "x")
     with pytest.raises(NotFound, match="no folder"):
-        put(tree, staged, "/b/c", "x")
+        tree.page(parse("/b/c"))
     with pytest.raises(Conflict):
         tree.make(("b",))
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import examples
-from .completing import accounts, machines
-from .options import Where, server_options
+from .completing import accounts
+from .options import Where, can_option, on_option, server_options, words
 from .output import note
 from .session import run, session
 
@@ -22,17 +22,11 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("account", shell_complete=accounts)
-@click.option("--can", metavar="SCOPES", help="What it may do at most: chat, files, shell, admin; by comma.")
-@click.option(
-    "--on",
-    "targets",
-    metavar="MACHINES",
-    shell_complete=machines,
-    help="Run commands on these only, by comma; 'lab-*', server, ANY.",
-)
+@can_option("What it may do at most: chat, files, shell, admin; by comma.")
+@on_option("Run commands on these only, by comma; 'lab-*', server, ANY.", "targets", metavar="MACHINES")
 @click.option("--commands", metavar="NAMES", help="Run these programs only, by comma, and no terminal sessions; ANY.")
 @server_options
-def allow(where: Where, account: str, can: str | None, targets: str | None, commands: str | None) -> None:
+def allow(where: Where, account: str, can: list[str] | None, targets: str | None, commands: str | None) -> None:
     """Set what an account may do.
 
     What it has open ends, and comes back with just that. --on and --commands narrow the scope shell; a program may
@@ -43,12 +37,12 @@ def allow(where: Where, account: str, can: str | None, targets: str | None, comm
     run(_allow(where, account, can, targets, commands))
 
 
-async def _allow(where: Where, account: str, can: str | None, targets: str | None, commands: str | None) -> None:
+async def _allow(where: Where, account: str, can: list[str] | None, targets: str | None, commands: str | None) -> None:
     async with session(where) as client:
         if targets is not None or commands is not None:
             await _narrow(client, where, account, targets, commands)
         if can is not None:
-            now = await client.call("accounts.allow", timeout=where.timeout, account=account, can=_words(can))
+            now = await client.call("accounts.allow", timeout=where.timeout, account=account, can=can)
             note(f"{account} may {', '.join(now) or 'do nothing'}.")
 
 
@@ -61,12 +55,8 @@ async def _narrow(client: "Client", where: Where, account: str, targets: str | N
     note(f"With the scope shell, {account} may run {_shown(what, 'anything')} on {_shown(on, 'any machine')}.")
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in text.replace(",", " ").split() if word]
-
-
 def _names(text: str) -> list[str] | None:
-    return None if text == "ANY" else _words(text)
+    return None if text == "ANY" else words(text)
 
 
 def _shown(names: list[str] | None, everything: str) -> str:

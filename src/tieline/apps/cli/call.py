@@ -7,8 +7,8 @@ import click
 
 from .arguments import read_parameters
 from .commands import examples
-from .completing import machines, methods
-from .options import Where, server_options
+from .completing import methods
+from .options import Where, machine_options
 from .output import print_json
 from .session import run, session
 
@@ -29,15 +29,8 @@ if TYPE_CHECKING:
 )
 @click.argument("method", shell_complete=methods)
 @click.argument("arguments", nargs=-1, metavar="[JSON | KEY=VALUE...]")
-@click.option(
-    "--on",
-    "machine",
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="A method of this machine, as MACHINE/METHOD is.",
-)
-@server_options
-def call(where: Where, method: str, arguments: tuple[str, ...], machine: str | None) -> None:
+@machine_options("A method of this machine, as MACHINE/METHOD is.")
+def call(where: Where, method: str, arguments: tuple[str, ...]) -> None:
     """Call any method of the server, or MACHINE/METHOD of a machine that offers one.
 
     Prints the answer as JSON; what a stream sends, as one JSON value per line.
@@ -45,7 +38,7 @@ def call(where: Where, method: str, arguments: tuple[str, ...], machine: str | N
     A VALUE that reads as JSON is that (3, true, [1,2], "3"); any other is a string. A stream of bytes is written as
     it comes.
     """
-    run(_call(where, f"{machine}/{method}" if machine else method, read_parameters(arguments)))
+    run(_call(where, where.method(method), read_parameters(arguments)))
 
 
 async def _call(where: Where, method: str, parameters: dict[str, Any]) -> None:

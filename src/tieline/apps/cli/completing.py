@@ -34,8 +34,7 @@ def _completer(asked: Asked) -> Completer:
 
 def _where(context: click.Context) -> Where:
     said = context.params
-    machine = said.get("machine") or said.get("target") or ""
-    return Where(said.get("server"), said.get("profile"), PATIENCE, machine)
+    return Where(said.get("server"), said.get("profile"), PATIENCE, said.get("machine") or "")
 
 
 def _answer(asked: Asked, where: Where, incomplete: str) -> Sequence[str]:

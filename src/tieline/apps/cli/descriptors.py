@@ -12,6 +12,7 @@ import threading
 from typing import Protocol
 
 from tieline.processes.pipes import Writer
+from tieline.promise import settle
 
 
 class Sink(Protocol):
@@ -39,9 +40,7 @@ class AtOnce:
         self._descriptor = descriptor
 
     async def write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        _write(self._descriptor, data)
 
 
 class ByThread:
@@ -66,21 +65,16 @@ class ByThread:
             data, done = self._jobs.get()
             error: OSError | None = None
             try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                _write(self._descriptor, data)
             except OSError as raised:
                 error = raised
             try:
-                self._loop.call_soon_threadsafe(_settle, done, error)
+                self._loop.call_soon_threadsafe(settle, done, error)
             except RuntimeError:
                 return  # the loop has ended meanwhile
 
 
-def _settle(done: "asyncio.Future[None]", error: OSError | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -7,7 +7,7 @@ import click
 from .commands import examples
 from .completing import accounts
 from .durations import Duration
-from .options import Where, json_option, server_options
+from .options import Where, can_option, json_option, server_options
 from .output import age, note, print_json
 from .session import run, session
 
@@ -20,19 +20,18 @@ from .session import run, session
     )
 )
 @click.argument("name", shell_complete=accounts)
-@click.option("--can", default=None, metavar="SCOPES", help="What it may do: chat, files, shell, admin; by comma.")
+@can_option("What it may do: chat, files, shell, admin; by comma.")
 @click.option("--expires", type=Duration(), default="24h", show_default=True, metavar="SPAN", help="Good for so long.")
 @click.option("--address", metavar="HOST[:PORT]", help="Where the invited will reach the server, if it guesses wrong.")
 @server_options
 @json_option
-def invite(where: Where, name: str, can: str | None, expires: float, address: str | None, as_json: bool) -> None:
+def invite(where: Where, name: str, can: list[str] | None, expires: float, address: str | None, as_json: bool) -> None:
     """Print a ticket for somebody.
 
     The account NAME is made when it is new, and may chat unless --can says otherwise. Whoever has the ticket can
     become NAME, once: hand it over privately.
     """
-    scopes = None if can is None else [word for word in can.replace(",", " ").split() if word]
-    ticket = run(_invite(where, name, scopes, expires, address))
+    ticket = run(_invite(where, name, can, expires, address))
     if as_json:
         print_json({"ticket": ticket, "account": name, "expires_in": expires})
         return
@@ -42,7 +41,7 @@ def invite(where: Where, name: str, can: str | None, expires: float, address: st
     note(f"One use, within {age(expires)}, at {parse(ticket).where}. On the other machine: tieline join TICKET")
 
 
-async def _invite(where: Where, name: str, scopes: list[str] | None, expires: float, address: str | None) -> str:
+async def _invite(where: Where, name: str, can: list[str] | None, expires: float, address: str | None) -> str:
     from msgspec.structs import replace
 
     from tieline.apps.networks import place_for_others
@@ -50,7 +49,7 @@ async def _invite(where: Where, name: str, scopes: list[str] | None, expires: fl
 
     async with session(where) as client:
         ticket: str = await client.call(
-            "accounts.invite", timeout=where.timeout, account=name, can=scopes, expires=expires
+            "accounts.invite", timeout=where.timeout, account=name, can=can, expires=expires
         )
         here = client.address.scheme == "unix"
     seen = parse(ticket)

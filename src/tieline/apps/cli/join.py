@@ -7,7 +7,7 @@ import click
 from tieline import profiles
 
 from .commands import examples
-from .options import DEFAULT_TIMEOUT
+from .options import timeout_option
 from .output import note
 from .secret_input import read_secret
 from .session import run
@@ -23,7 +23,7 @@ from .session import run
 @click.argument("ticket")
 @click.option("--device", metavar="NAME", help="What to call this machine; its own name when not given.")
 @click.option("--profile", metavar="NAME", envvar="TIELINE_PROFILE", help="What to call this server here.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=DEFAULT_TIMEOUT, metavar="SECONDS")
+@timeout_option
 def join(ticket: str, device: str | None, profile: str | None, timeout: float) -> None:
     """Make this machine known to a server.
 

@@ -75,7 +75,8 @@ async def _left_over(pending: str, address: Address, device: str | None, timeout
 
 async def _enrolled_anew(pending: str, ticket: str, address: Address, device: str | None, timeout: float) -> Profile:
     from tieline.login.credential import new_key
-    from tieline.login.scram import KEY_ITERATIONS, make_verifier
+    from tieline.login.scram import make_verifier
+    from tieline.login.scram_bounds import KEY_ITERATIONS
 
     profile = Profile(
         address=f"tls://{address.where}",

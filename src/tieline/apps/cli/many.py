@@ -14,6 +14,7 @@ from .exit_codes import ExitCode
 from .machines import all_machines
 from .options import Where
 from .output import note, table
+from .remote_path import is_pattern
 from .run_trouble import outcome
 from .running import Asked, failed
 from .session import session
@@ -131,10 +132,10 @@ async def _machines(client: "Client", targets: Sequence[str], timeout: float) ->
     """The machines that are meant, each once, in the order they were said."""
     found: dict[str, None] = {}
     listed: list[dict[str, Any]] = []
-    if any(map(_is_pattern, targets)):
+    if any(map(is_pattern, targets)):
         listed = [each for each in await all_machines(client, timeout) if _runs_commands(each)]
     for target in targets:
-        if not _is_pattern(target):
+        if not is_pattern(target):
             found[target] = None
             continue
         names = [each["target"] for each in listed if _matches(each, target)]
@@ -142,10 +143,6 @@ async def _machines(client: "Client", targets: Sequence[str], timeout: float) ->
             raise NotFound(f"no machine that is here and runs commands matches {target!r}; see: tieline machines")
         found.update(dict.fromkeys(names))
     return list(found)
-
-
-def _is_pattern(target: str) -> bool:
-    return any(sign in target for sign in "*?[")
 
 
 def _matches(machine: dict[str, Any], pattern: str) -> bool:

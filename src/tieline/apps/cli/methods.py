@@ -8,9 +8,8 @@ import click
 from tieline.wire.safe_text import safe_text
 
 from .commands import examples
-from .completing import machines
 from .completing import methods as complete_methods
-from .options import Where, json_option, server_options
+from .options import Where, json_option, machine_options
 from .output import columns, note, print_json
 from .session import ask, run
 
@@ -27,30 +26,24 @@ Entry = dict[str, Any]
     )
 )
 @click.argument("prefix", default="", shell_complete=complete_methods)
-@click.option(
-    "--on",
-    "machine",
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="List what this machine offers, instead of the server.",
-)
 @click.option("--openrpc", is_flag=True, help="Print the whole description of the server as an OpenRPC document.")
-@server_options
+@machine_options("List what this machine offers, instead of the server.")
 @json_option
-def methods(where: Where, prefix: str, machine: str | None, openrpc: bool, as_json: bool) -> None:
+def methods(where: Where, prefix: str, openrpc: bool, as_json: bool) -> None:
     """List the methods of the server, or of a machine, with their types.
 
     With a PREFIX only those that begin with it; `MACHINE/` is one as well.
     """
-    if machine is None and "/" in prefix:
+    machine = where.machine
+    if not machine and "/" in prefix:
         machine, _, prefix = prefix.rpartition("/")
     if openrpc:
-        if machine is not None:
+        if machine:
             raise click.UsageError("a machine describes its methods in words only: leave out --openrpc")
         print_json(run(ask(where, "server.methods")), pretty=True)
         return
     entries = [entry for entry in _entries(where, machine) if entry["name"].startswith(prefix)]
-    if machine is not None:
+    if machine:
         entries = [{**entry, "name": f"{machine}/{entry['name']}"} for entry in entries]
     if as_json:
         print_json(entries, pretty=True)
@@ -62,11 +55,9 @@ def methods(where: Where, prefix: str, machine: str | None, openrpc: bool, as_js
         note(f"There is no method that begins with {safe_text(prefix)}." if prefix else "It offers no methods.")
 
 
-def _entries(where: Where, machine: str | None) -> list[Entry]:
+def _entries(where: Where, machine: str) -> list[Entry]:
     found: list[Entry] = run(
-        ask(where, "server.methods", compact=True)
-        if machine is None
-        else ask(where, "machines.methods", machine=machine)
+        ask(where, "machines.methods", machine=machine) if machine else ask(where, "server.methods", compact=True)
     )
     return found
 

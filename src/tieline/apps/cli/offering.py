@@ -15,9 +15,9 @@ from tieline.processes.family import adopt_orphans
 from tieline.rpc.handlers import Handlers
 from tieline.services import shell
 from tieline.services.shell.elsewhere import ServerAudit, ServerRules
+from tieline.transports.loops import fastest
 
 from .first import first
-from .loops import loop_factory
 from .options import Where
 from .output import note
 from .session import open_client
@@ -35,7 +35,7 @@ PATIENCE = 5.0
 def run(where: Where, words: Sequence[str], folder: Path | None = None) -> None:
     """Until Ctrl-C or SIGTERM. Raises ConfigError without a server, and LoginError when it does not want us."""
     adopt_orphans()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=fastest()) as runner:
         runner.run(_offer(choose(where), where.timeout, words, folder))
 
 

@@ -25,36 +25,24 @@ class Where:
     profile: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     machine: str = ""
-    "Another machine, whose files are meant; reached through the server."
+    "Another machine, reached through the server; empty for the server's own."
 
     def method(self, name: str) -> str:
         """A method there, as it is called."""
         return f"{self.machine}/{name}" if self.machine else name
 
 
-def server_options(command: Command) -> Command:
-    """Adds --server, --profile and --timeout; the command gets them as one `where`."""
-
-    @click.option("--server", metavar="ADDRESS", help="Talk to the server at this address.")
-    @click.option(
-        "--profile", metavar="NAME", shell_complete=_profile_names, help="Be who this profile says, at its server."
-    )
-    @click.option(
-        "--timeout",
-        type=Duration(),
-        default=DEFAULT_TIMEOUT,
-        metavar="SPAN",
-        help=f"How long to wait for an answer, as 5s or 2m; else {DEFAULT_TIMEOUT:g}s.",
-    )
-    @wraps(command)
-    def wrapper(*, server: str | None, profile: str | None, timeout: float, **others: Any) -> Any:
-        return command(where=Where(server, profile, timeout), **others)
-
-    return wrapper
+timeout_option = click.option(
+    "--timeout",
+    type=Duration(),
+    default=DEFAULT_TIMEOUT,
+    metavar="SPAN",
+    help=f"How long to wait for an answer, as 5s or 2m; else {DEFAULT_TIMEOUT:g}s.",
+)
 
 
 def place_options(command: Command) -> Command:
-    """Adds --server and --profile only, for commands that take as long as they take."""
+    """Adds --server and --profile; the command gets them as one `where`. For what takes as long as it takes."""
 
     @click.option("--server", metavar="ADDRESS", help="Talk to the server at this address.")
     @click.option(
@@ -67,23 +55,53 @@ def place_options(command: Command) -> Command:
     return wrapper
 
 
-def files_options(command: Command) -> Command:
-    """`server_options`, and --on for the files of another machine; it stands in `where` too."""
+def server_options(command: Command) -> Command:
+    """`place_options`, and --timeout for all others; it stands in `where` too."""
 
-    @click.option(
-        "--on",
-        "machine",
-        default="",
-        metavar="MACHINE",
-        shell_complete=_machines,
-        help="On a machine that allows it (`tieline agent --allow files`), not on the server.",
-    )
-    @server_options
+    @place_options
+    @timeout_option
     @wraps(command)
-    def wrapper(*, where: Where, machine: str, **others: Any) -> Any:
-        return command(where=replace(where, machine=machine), **others)
+    def wrapper(*, where: Where, timeout: float, **others: Any) -> Any:
+        return command(where=replace(where, timeout=timeout), **others)
 
     return wrapper
+
+
+def on_option(about: str, name: str = "machine", **settings: Any) -> Callable[[Command], Command]:
+    """Adds --on, which names another machine than the server's own."""
+    return click.option("--on", name, shell_complete=_machines, help=about, **{"metavar": "MACHINE", **settings})
+
+
+def machine_options(about: str, options: Callable[[Command], Command] = server_options) -> Callable[[Command], Command]:
+    """Those `options`, and --on for a single machine; it stands in `where` too."""
+
+    def add(command: Command) -> Command:
+        @on_option(about, default="")
+        @options
+        @wraps(command)
+        def wrapper(*, where: Where, machine: str, **others: Any) -> Any:
+            return command(where=replace(where, machine=machine), **others)
+
+        return wrapper
+
+    return add
+
+
+files_options = machine_options("On a machine that allows it (`tieline agent --allow files`), not on the server.")
+
+
+def words(text: str) -> list[str]:
+    """What is said by comma; a space does as well."""
+    return text.replace(",", " ").split()
+
+
+def can_option(about: str) -> Callable[[Command], Command]:
+    """Adds --can; the command gets a list of scopes, or None."""
+
+    def scopes(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+        return None if value is None else words(value)
+
+    return click.option("--can", callback=scopes, metavar="SCOPES", help=about)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs to read.")

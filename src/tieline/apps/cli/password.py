@@ -25,7 +25,8 @@ async def _set(where: Where, secret: str) -> None:
     import asyncio
     import secrets
 
-    from tieline.login.scram import PASSWORD_ITERATIONS, make_verifier
+    from tieline.login.scram import make_verifier
+    from tieline.login.scram_bounds import PASSWORD_ITERATIONS
 
     verifier = await asyncio.to_thread(make_verifier, secret, PASSWORD_ITERATIONS, secrets.token_bytes)
     async with session(where) as client:

@@ -1,4 +1,4 @@
-"""Paths of the server as people type them: what other programs would take is answered with how it is said here."""
+"""Paths and patterns as people type them: what other programs would take is answered with how it is said here."""
 
 import re
 
@@ -8,7 +8,7 @@ _AS_SCP_SAYS = re.compile(r"(?:[^/:]*@)?([^/:@]+):(.*)", re.DOTALL)
 
 
 def is_pattern(path: str) -> bool:
-    """Whether it may stand for several; for which is found with `files.globs`, which takes a while to load."""
+    """Whether it may stand for several paths, or machines. `files.globs` says the same, and takes a while to load."""
     return any(sign in path for sign in "*?[")
 
 

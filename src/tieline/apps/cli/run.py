@@ -3,9 +3,9 @@
 import click
 
 from .commands import examples
-from .completing import machines
 from .durations import Duration
-from .options import Where, json_option, place_options
+from .options import Where, json_option, on_option, place_options
+from .remote_path import is_pattern
 from .session import run as run_loop
 
 
@@ -22,13 +22,10 @@ from .session import run as run_loop
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
-@click.option(
-    "--on",
+@on_option(
+    "Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
     "targets",
     multiple=True,
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="Another machine than the server's own; a pattern such as 'lab-*' is several. May be repeated.",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="How many machines at a time.")
 @click.option("--group", is_flag=True, help="Show machines that said the same together, when all have ended.")
@@ -72,7 +69,7 @@ def run(
         raise click.UsageError("--group is for people and --json for programs: choose one of them")
     if group and not targets:
         raise click.UsageError("--group goes with --on: it is for what several machines said")
-    if group or as_json or len(targets) > 1 or any(sign in target for sign in "*?["):
+    if group or as_json or len(targets) > 1 or is_pattern(target):
         from .many import run_on
         from .many_outputs import AsJson, Grouped, Prefixed
 

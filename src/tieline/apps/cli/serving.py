@@ -12,8 +12,8 @@ from tieline.login.names import account_name
 from tieline.processes.family import adopt_orphans
 from tieline.server import Server
 from tieline.transports.address import parse
+from tieline.transports.loops import fastest
 
-from .loops import loop_factory
 from .output import note
 from .stopping import stop_signals
 from .target import local_socket
@@ -26,7 +26,7 @@ def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises ConfigError and AddressError when it cannot start."""
     if config.allow_shell:
         adopt_orphans()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=fastest()) as runner:
         runner.run(_serve(config))
 
 

@@ -9,9 +9,8 @@ import click
 from tieline.errors import NotFound
 
 from .commands import examples
-from .completing import machines
 from .completing import sessions as session_ids
-from .options import Where, json_option, server_options
+from .options import Where, json_option, machine_options
 from .output import age, note, print_json, print_table, size
 from .run_trouble import NO_COMMANDS
 from .session import ask, run
@@ -23,14 +22,6 @@ from .session import ask, run
     )
 )
 @click.option(
-    "--on",
-    "target",
-    default="",
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="Of another machine than the server's own.",
-)
-@click.option(
     "--share",
     metavar="ID",
     shell_complete=session_ids,
@@ -38,21 +29,19 @@ from .session import ask, run
 )
 @click.option("--unshare", metavar="ID", shell_complete=session_ids, help="Let nobody look on any more.")
 @click.option("--end", "ended", metavar="ID", shell_complete=session_ids, help="End a session and all that runs in it.")
-@server_options
+@machine_options("Of another machine than the server's own.")
 @json_option
-def sessions(
-    where: Where, target: str, share: str | None, unshare: str | None, ended: str | None, as_json: bool
-) -> None:
+def sessions(where: Where, share: str | None, unshare: str | None, ended: str | None, as_json: bool) -> None:
     """List terminal sessions: one's own, and those one may watch."""
-    prefix = f"{target}/shell." if target else "shell."
-    changes = {"share": share, "unshare": unshare, "close": ended}
-    for change, id in changes.items():
-        if id is not None:
-            more = {} if change == "close" else {"watchable": change == "share"}
-            run(_asked(where, prefix + ("close" if change == "close" else "share"), id=id, **more))
-    if any(changes.values()):
+    if share is not None:
+        run(_asked(where, "shell.share", id=share, watchable=True))
+    if unshare is not None:
+        run(_asked(where, "shell.share", id=unshare, watchable=False))
+    if ended is not None:
+        run(_asked(where, "shell.close", id=ended))
+    if share or unshare or ended:
         return
-    found = run(_asked(where, f"{prefix}sessions"))
+    found = run(_asked(where, "shell.sessions"))
     if as_json:
         print_json(found, pretty=True)
     elif found:
@@ -64,9 +53,9 @@ def sessions(
 
 async def _asked(where: Where, method: str, **params: Any) -> Any:
     try:
-        return await ask(where, method, **params)
+        return await ask(where, where.method(method), **params)
     except NotFound as error:
-        if error.data == {"method": method} and method.startswith("shell."):
+        if error.data == {"method": method} and not where.machine:
             raise NotFound(NO_COMMANDS) from error
         raise
 

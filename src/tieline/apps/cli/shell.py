@@ -7,8 +7,8 @@ import click
 from tieline.errors import InvalidArgument
 
 from .commands import examples
-from .completing import machines, sessions
-from .options import Where, place_options
+from .completing import sessions
+from .options import Where, machine_options, place_options
 from .session import run as run_loop
 
 
@@ -23,25 +23,16 @@ from .session import run as run_loop
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[[--] COMMAND [ARGUMENT]...]")
 @click.option(
-    "--on",
-    "target",
-    default="",
-    metavar="MACHINE",
-    shell_complete=machines,
-    help="Another machine than the server's own.",
-)
-@click.option(
     "--attach", "id", metavar="ID", shell_complete=sessions, help="Go on with a session that is there already."
 )
 @click.option("--watch", is_flag=True, help="Look on only, with --attach.")
 @click.option("--share", is_flag=True, help="Let others who may use a shell look on.")
 @click.option("--record", is_flag=True, help="Keep a recording (asciicast) in the server's data folder.")
 @click.option("--cwd", default="", metavar="DIR", help="Start in this folder, instead of the home folder.")
-@place_options
+@machine_options("Another machine than the server's own.", place_options)
 def shell(
     where: Where,
     command: tuple[str, ...],
-    target: str,
     id: str | None,
     watch: bool,
     share: bool,
@@ -59,4 +50,4 @@ def shell(
         raise InvalidArgument("a shell needs a terminal on both ends; without one, use `tieline run`")
     if watch and id is None:
         raise click.UsageError("--watch goes with --attach ID")
-    return run_loop(at_terminal(where, Wanted(list(command), target, id, watch, share, record, cwd)))
+    return run_loop(at_terminal(where, Wanted(list(command), id, watch, share, record, cwd)))

@@ -35,7 +35,6 @@ class Wanted:
     """Which session, and how to look at it."""
 
     argv: list[str] = field(default_factory=list)
-    target: str = ""
     id: str | None = None
     watch: bool = False
     share: bool = False
@@ -46,9 +45,8 @@ class Wanted:
 async def at_terminal(where: Where, wanted: Wanted) -> int:
     """Drive or watch the session until it ends or is left; the exit code for this process."""
     async with session(where, ping=PATIENCE, window=WINDOW) as client:
-        prefix = f"{wanted.target}/shell." if wanted.target else "shell."
-        id = wanted.id or await _open(client, prefix, wanted, where.timeout)
-        screen = Screen(client, prefix, id, watch=wanted.watch, anew=wanted.id is None)
+        id = wanted.id or await _open(client, where, wanted)
+        screen = Screen(client, where, id, watch=wanted.watch, anew=wanted.id is None)
         client.on_link = screen.say
         code, last = await screen.run()
     if last:
@@ -66,11 +64,11 @@ def _size() -> tuple[int, int]:
         return 80, 24
 
 
-async def _open(client: Caller, prefix: str, wanted: Wanted, timeout: float) -> str:
+async def _open(client: Caller, where: Where, wanted: Wanted) -> str:
     columns, rows = _size()
     info = await client.call(
-        f"{prefix}open",
-        timeout=timeout,
+        where.method("shell.open"),
+        timeout=where.timeout,
         argv=wanted.argv,
         cwd=wanted.cwd,
         env={name: value for name, value in os.environ.items() if name == "LANG" or name.startswith("LC_")},
@@ -86,12 +84,11 @@ async def _open(client: Caller, prefix: str, wanted: Wanted, timeout: float) -> 
 class Screen:
     """One look at a session. `run()` once."""
 
-    def __init__(self, client: Caller, prefix: str, id: str, *, watch: bool, anew: bool) -> None:
+    def __init__(self, client: Caller, where: Where, id: str, *, watch: bool, anew: bool) -> None:
         self._client = client
-        self._prefix = prefix
+        self._where = where
         self._id = id
         self._watch = watch
-        self._routed = prefix != "shell."
         self._position: int | None = 0 if anew else None
         self._loop = asyncio.get_running_loop()
         self._left: asyncio.Future[str] = self._loop.create_future()
@@ -133,7 +130,7 @@ class Screen:
                 continue  # the client itself waits for the next link
             except (Unavailable, NotFound) as error:
                 # A machine that is away comes back; a session that is gone does not.
-                if not self._routed or (isinstance(error.data, dict) and "session" in error.data):
+                if not self._where.machine or (isinstance(error.data, dict) and "session" in error.data):
                     raise
                 if not (number := next(pauses)):
                     self.say(f"{error}; trying again")
@@ -148,7 +145,7 @@ class Screen:
         params: dict[str, Any] = {"id": self._id, "position": self._position, "watch": self._watch}
         if not self._watch:
             params |= {"keys": keyboard.keys(), "rows": rows, "columns": columns}
-        stream = await self._client.start_stream(f"{self._prefix}attach", None, At | Left | Ended, params)
+        stream = await self._client.start_stream(self._where.method("shell.attach"), None, At | Left | Ended, params)
         try:
             async for item in stream:
                 if isinstance(item, bytes):
@@ -187,7 +184,9 @@ class Screen:
     async def _resize(self) -> None:
         columns, rows = _size()
         with suppress(CallError, LinkError):
-            await self._client.call(f"{self._prefix}resize", timeout=10, id=self._id, rows=rows, columns=columns)
+            await self._client.call(
+                self._where.method("shell.resize"), timeout=10, id=self._id, rows=rows, columns=columns
+            )
 
     @contextmanager
     def _signals(self, mode: Mode) -> Iterator[None]:

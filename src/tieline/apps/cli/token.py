@@ -7,7 +7,7 @@ import click
 from .commands import examples
 from .completing import accounts
 from .durations import Duration
-from .options import Where, json_option, server_options
+from .options import Where, can_option, json_option, server_options
 from .output import age, clock, note, print_json, print_table
 from .session import ask, run
 
@@ -21,11 +21,7 @@ from .session import ask, run
     )
 )
 @click.argument("name", default="")
-@click.option(
-    "--can",
-    metavar="SCOPES",
-    help="What it may do, by comma; no more than you may. [default: files, without those of rooms]",
-)
+@can_option("What it may do, by comma; no more than you may. [default: files, without those of rooms]")
 @click.option("--expires", type=Duration(), default="90d", show_default=True, metavar="SPAN", help="Good for so long.")
 @click.option("--list", "listing", is_flag=True, help="List your tokens instead.")
 @click.option("--revoke", metavar="NAME", help="End a token instead; what is going on with it stops.")
@@ -40,7 +36,7 @@ from .session import ask, run
 def token(
     where: Where,
     name: str,
-    can: str | None,
+    can: list[str] | None,
     expires: float,
     listing: bool,
     revoke: str | None,
@@ -61,8 +57,7 @@ def token(
     elif account is not None:
         raise click.UsageError("a token is made for oneself; --account goes with --list and --revoke")
     else:
-        scopes = None if can is None else [word for word in can.replace(",", " ").split() if word]
-        made = run(ask(where, "tokens.create", name=name, can=scopes, expires=expires))
+        made = run(ask(where, "tokens.create", name=name, can=can, expires=expires))
         if as_json:
             print_json(made)
             return

@@ -14,6 +14,7 @@ from tieline.apps.cli.main import complain
 from tieline.apps.cli.stdin import stdin_lines
 from tieline.apps.cli.stopping import stop_signals
 from tieline.errors import TielineError
+from tieline.transports.loops import fastest
 from tieline.wire.safe_text import safe_text
 
 __all__ = ["announce", "forever", "now", "options", "run", "safe_text", "show", "stdin_lines"]
@@ -36,13 +37,7 @@ def options(name: str, about: str | None, listen: str) -> argparse.ArgumentParse
 def run(program: Coroutine[Any, Any, None]) -> None:
     """Run it until it ends, or Ctrl-C or SIGTERM ends it. What it cannot begin with is one sentence on stderr."""
     try:
-        import uvloop
-
-        factory: Any = uvloop.new_event_loop
-    except ImportError:  # Windows has none
-        factory = None
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(loop_factory=fastest()) as runner:
             runner.run(_until_stopped(program))
     except (TielineError, OSError) as error:
         complain(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tieline.limits import DEFAULT, Limits
+from tieline.login.records import Account
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.topics import Topics
 from tieline.services.chat.inboxes import Inboxes
@@ -17,7 +18,6 @@ from tieline.services.chat.methods import Chat
 from tieline.services.chat.names import Names
 from tieline.services.chat.presence import Presence
 from tieline.services.chat.room_topics import RoomTopics
-from tieline.store.accounts import Account
 from tieline.store.chat import ChatStore, Committed
 
 SCOPE = "chat"

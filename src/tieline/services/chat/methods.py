@@ -8,8 +8,9 @@ import msgspec
 
 from tieline.errors import InvalidArgument
 from tieline.limits import Limits
+from tieline.login.names import as_said
 from tieline.rpc.peer import Peer
-from tieline.services.chat.names import Names, shown
+from tieline.services.chat.names import Names
 from tieline.services.chat.presence import Here, Presence
 from tieline.services.chat.room_topics import RoomTopics
 from tieline.store.chat import ChatStore, Message, Page, Posted, RoomState, pair_room
@@ -129,7 +130,9 @@ class Chat:
         found, end = await self._store.rooms(
             peer.identity.account, after=after, limit=max(1, min(limit, self._limits.page)), cap=self._limits.page
         )
-        return RoomList([msgspec.structs.replace(room, name=shown(room.name, peer.identity)) for room in found], end)
+        return RoomList(
+            [msgspec.structs.replace(room, name=as_said(room.name, peer.identity.account)) for room in found], end
+        )
 
     async def who(self, room: str, peer: Peer) -> Here:
         """Who follows the room now."""

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
-from tieline.errors import Denied, NotFound
+from tieline.errors import Denied
 from tieline.login.identity import Identity
-from tieline.login.names import account_name, room_name
+from tieline.login.names import NoAccount, account_name, room_name
+from tieline.login.records import Account
 from tieline.rpc.peer import Peer
 from tieline.rpc.topic import Topic
 from tieline.rpc.topics import Open
-from tieline.store.accounts import Account
 from tieline.store.chat import pair_of, pair_room
 
 # Names are checked letter by letter, and most posts go to few rooms.
@@ -39,14 +39,14 @@ class Names:
         return full if {one, other} <= self._found | {caller.account} else None
 
     async def full(self, room: str, caller: Identity) -> str:
-        """The name a room is kept under. Raises InvalidArgument, Denied, or NotFound for an account that is none."""
+        """The name a room is kept under. Raises InvalidArgument, Denied, or NoAccount."""
         known = self.at_once(room, caller)
         if known is not None:
             return known
         full = room if "+" in room else pair_room(caller.account, room[1:])
         for name in pair_of(full) or ():
             if name != caller.account and await self._account(name) is None:
-                raise NotFound(f"there is no account {name[:80]!r} to write to")
+                raise NoAccount(name)
             self._found.add(name)
         return full
 
@@ -57,12 +57,3 @@ class Names:
             return await topic(await self.full(name.removeprefix(prefix), peer.identity))
 
         return open_topic
-
-
-def shown(room: str, caller: Identity) -> str:
-    """A room's name as this caller says it: `@bob` for the room of the two."""
-    pair = pair_of(room)
-    if pair is None:
-        return room
-    one, other = pair
-    return f"@{other if one == caller.account else one}"

@@ -15,6 +15,7 @@ from tieline.lanes.server import LaneServer
 from tieline.lanes.tokens import Tokens as LaneTokens
 from tieline.limits import Limits
 from tieline.login.identity import Identity
+from tieline.login.records import Account
 from tieline.rpc.handlers import Handlers
 from tieline.services.files import lane_methods, methods
 from tieline.services.files.files import Catalogue as FilesCatalogue
@@ -23,7 +24,6 @@ from tieline.services.files.spaces import READ, OneSpace, Spaces
 from tieline.services.files.transfers import Catalogue as TransfersCatalogue
 from tieline.services.files.transfers import Transfers
 from tieline.services.files.uploads import Uploads
-from tieline.store.accounts import Account
 from tieline.store.files.quota import Quota
 from tieline.store.files.tree import Tree
 

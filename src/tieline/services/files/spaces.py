@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
-from tieline.errors import CallError, Denied, InvalidArgument, NotFound
+from tieline.errors import CallError, Denied, InvalidArgument
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
-from tieline.login.names import account_name, room_name
+from tieline.login.names import NoAccount, account_name, room_name
 from tieline.store.chat import pair_of, pair_room
 from tieline.store.files import names
 from tieline.store.files.names import Parts, shown
@@ -43,11 +43,11 @@ class Spaces:
         self._loop = asyncio.get_running_loop()
 
     async def admit(self, identity: Identity, path: str, want: Want) -> Parts:
-        """The parts of a path that this caller may use so. Raises InvalidArgument, Denied, NotFound."""
+        """The parts of a path that this caller may use so. Raises InvalidArgument, Denied, NoAccount."""
         parts = names.parse(path, self._limits)
         try:
             self.check(identity, parts, want)
-        except _UnknownAccountError:
+        except NoAccount:
             await self._learn()
             self.check(identity, parts, want)
         return parts
@@ -57,14 +57,14 @@ class Spaces:
         parts = names.parse(path, self._limits)
         try:
             self.check(identity, parts, want)
-        except _UnknownAccountError:
+        except NoAccount:
             assert self._loop is not None
             asyncio.run_coroutine_threadsafe(self._learn(), self._loop).result(ASKING)
             self.check(identity, parts, want)
         return parts
 
     def check(self, identity: Identity, parts: Parts, want: Want) -> None:
-        """Raises Denied, or NotFound for a letter box of nobody we know (yet: `admit` looks again)."""
+        """Raises Denied, or NoAccount for a letter box of nobody we know (yet: `admit` looks again)."""
         _check_scope(identity, parts, want)
         if not parts:
             return
@@ -120,7 +120,7 @@ class Spaces:
         if want != "write" or len(parts) <= len(box) or parts[: len(box)] != box:
             raise Denied(f"{shown(parts[:2])} is {owner}'s; what you may is put new files into {shown(box)}/")
         if owner not in self._known:
-            raise _UnknownAccountError(f"there is no account {owner!r} to put files for")
+            raise NoAccount(owner)
 
     async def _learn(self) -> None:
         self._known = frozenset(await self._accounts())
@@ -152,10 +152,6 @@ async def _nobody() -> tuple[str, ...]:
 def letter_box(owner: str, sender: str) -> Parts:
     """Where somebody's files for somebody else go."""
     return (PEOPLE, owner, INBOX, sender)
-
-
-class _UnknownAccountError(NotFound):
-    """Not known yet; accounts come to be at any time."""
 
 
 def _check_scope(identity: Identity, parts: Parts, want: Want) -> None:

@@ -16,6 +16,7 @@ from tieline.lanes.receiving import Receiver
 from tieline.lanes.remembered import Budget
 from tieline.lanes.sending import Sender
 from tieline.lanes.there import seen_below
+from tieline.lanes.watching import Nobody
 from tieline.limits import DEFAULT, Limits
 from tieline.login.identity import Identity
 from tieline.services.files.files import Files
@@ -25,12 +26,10 @@ from tieline.store.files.catalogue import Entry
 from tieline.store.files.names import Parts, parse, shown
 from tieline.store.files.publish import Parcel, Publisher
 from tieline.store.files.staging_area import StagingArea
-from tieline.wire.lane_messages import Failure, Get, Note, Put, Seen
+from tieline.wire.lane_messages import Get, Put, Seen
 
 _RECORDING = 300.0
 "Seconds the catalogue may take: it stands in line with all else that is written."
-
-
 _FOLDERS = 32
 "Folders known to be fine; files come folder by folder. A path may take 20 KB, and each of many lanes knows its own."
 
@@ -99,7 +98,7 @@ class Transfers:
         roots = [self._root(identity, root) for root in put.roots]
         destination = _Shelves(self, identity, roots, put.keep)
         try:
-            receiver = Receiver(lane, destination, _Nobody(), self.limits)
+            receiver = Receiver(lane, destination, Nobody(), self.limits)
             receiver.tell(destination.seen())
             try:
                 receiver.run()
@@ -118,7 +117,7 @@ class Transfers:
         if not identity.may(READ) or identity.guest:
             raise Denied(identity.refusal("to get files", READ))
         roots = [_Root(self.files, identity, path, self.area if get.wait else None) for path in get.roots]
-        sender = Sender(lane, roots, _Nobody(), self.limits, budget=self._budget)
+        sender = Sender(lane, roots, Nobody(), self.limits, budget=self._budget)
         sender.learn()
         sender.run()
 
@@ -224,22 +223,6 @@ class _Root:
 
     def allowed(self, path: Parts) -> bool:
         return self._files.spaces.visible(self._identity, (*self._parts, *path))
-
-
-class _Nobody:
-    """Watches no transfer: the other side does."""
-
-    def item(self, root: int, path: Parts, size: int, kind: str = "file") -> None: ...
-
-    def sized(self, size: int) -> None: ...
-
-    def moved(self, size: int) -> None: ...
-
-    def left(self, root: int, path: Parts, message: str) -> None: ...
-
-    def same(self, root: int, path: Parts, size: int) -> None: ...
-
-    def kept(self, count: int, failures: Sequence[Failure], notes: Sequence[Note]) -> None: ...
 
 
 def _entry(parcel: Parcel, at: int) -> Entry:

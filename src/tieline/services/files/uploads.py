@@ -187,7 +187,7 @@ class Upload:
             with self._files.tree.folder(self.parts[:-1]) as folder:
                 self._replaces = folder.check(self.parts[-1], replace=self._replace) is not None
         except NotFound:
-            self._check_way()
+            self._files.tree.check_way(self.parts[:-1])  # it will be made
         self._room = self._files.quota.reserve(self.account, self.size or 0)
         with telling(self.parts):
             self._staging = self._again(start) if start else self._ways.area.begin(self.parts, self.account)
@@ -209,18 +209,6 @@ class Upload:
         if self._room is not None:
             self._room.wrote(start)
         return staging
-
-    def _check_way(self) -> None:
-        """The folder will be made; what stands in its place now does so at the end as well."""
-        for depth in range(1, len(self.parts)):
-            try:
-                self._files.tree.folder(self.parts[:depth]).close()
-            except NotFound:
-                with self._files.tree.folder(self.parts[: depth - 1]) as above:
-                    if above.look(self.parts[depth - 1]) is not None:
-                        raise
-                    above.check(self.parts[depth - 1], replace=False)
-                return
 
     def _write(self, data: bytes) -> None:
         staging, room = self._here()

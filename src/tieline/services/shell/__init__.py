@@ -14,7 +14,7 @@ from tieline.processes.spawner import Spawner
 from tieline.rpc.handlers import Handlers
 from tieline.services.shell.commands import Commands
 from tieline.services.shell.house import House
-from tieline.services.shell.records import Audit, NoAudit, NoRules, Rules
+from tieline.services.shell.records import Audit, Rules
 from tieline.services.shell.sessions import Sessions
 from tieline.store.shell import OWN
 
@@ -41,8 +41,8 @@ async def serving(
     handlers: Handlers,
     limits: Limits,
     *,
-    rules: Rules | None = None,
-    audit: Audit | None = None,
+    rules: Rules,
+    audit: Audit,
     name: str = OWN,
     runs: bool = True,
     sessions: bool = True,
@@ -53,7 +53,7 @@ async def serving(
     `name` is what rules call this machine. Without `runs` or without `sessions` there are no such methods.
     `recordings` is the folder for sessions that are recorded.
     """
-    house = House(limits, rules or NoRules(), audit or NoAudit(), name)
+    house = House(limits, rules, audit, name)
     async with AsyncExitStack() as stack:
         spawner = await stack.enter_async_context(Spawner())
         if runs:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from tieline.errors import Denied, InvalidArgument, NotFound
+from tieline.errors import Denied, InvalidArgument
 from tieline.limits import Limits
 from tieline.login.identity import Identity
+from tieline.login.names import NoAccount
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 from tieline.services.shell.notes import Notes
@@ -151,9 +152,9 @@ class Book:
         ]
 
     async def narrow(self, account: str, rule: Rule) -> None:
-        """Durable when it returns. Raises NotFound."""
+        """Durable when it returns. Raises NoAccount."""
         if not await self._exists(account):
-            raise NotFound(f"there is no account {account[:64]!a}")
+            raise NoAccount(account)
         self._rules[account] = rule
         await self._store.set_rule(account, rule)
         asyncio.get_running_loop().call_later(ANSWERED, self._cut, account)

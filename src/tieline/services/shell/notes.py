@@ -18,7 +18,7 @@ import msgspec
 from tieline.errors import TielineError, Unavailable
 from tieline.limits import MiB
 from tieline.store.shell import Begun, ShellStore
-from tieline.wire.messages import UNREADABLE
+from tieline.wire.messages import UNREADABLE, encode
 
 log = logging.getLogger("tieline.shell")
 GATHERED = 0.05
@@ -33,7 +33,6 @@ Ended = tuple[str, str, int, str, int]
 "id, target, at, outcome, bytes of output"
 Lost = tuple[int, str]
 "at, target"
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Begun | Ended).decode
 _size = Struct(">I")
 _LAST = _size.pack(0)
@@ -48,7 +47,7 @@ class File:
         self._end = sum(_size.size + len(note) for note in self._notes())
 
     def add(self, note: Begun | Ended) -> None:
-        payload = _encode(note)
+        payload = encode(note)
         try:
             os.pwrite(self._descriptor, _size.pack(len(payload)) + payload + _LAST, self._end)
         except OSError as error:

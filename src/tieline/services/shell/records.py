@@ -1,5 +1,4 @@
-"""What the service needs from those who keep the rules and the audit; and both of them for machines where somebody else
-does."""
+"""What the service needs from those who keep the rules and the audit."""
 
 from typing import Protocol
 
@@ -21,23 +20,3 @@ class Rules(Protocol):
 
     def forget(self, account: str) -> None:
         """What was known of it may not hold any more."""
-
-
-class NoRules:
-    """Whoever holds the scope may run anything."""
-
-    async def rule(self, account: str) -> Rule:
-        return Rule()
-
-    def forget(self, account: str) -> None:
-        pass
-
-
-class NoAudit:
-    """Nothing is written down."""
-
-    def begun(self, begun: Begun) -> None:
-        pass
-
-    def ended(self, id: str, at: int, outcome: str, out: int) -> None:
-        pass

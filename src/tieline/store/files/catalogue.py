@@ -18,8 +18,6 @@ from tieline.store.files.facts import Facts, kept
 from tieline.store.files.names import Parts, shown
 from tieline.store.log import MessageLog
 
-DIGEST = 32
-"Bytes of a digest, which is BLAKE3."
 BY_HAND = ""
 "Whose files are that came by no account."
 

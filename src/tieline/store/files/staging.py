@@ -182,11 +182,6 @@ class Staging:
         os.lseek(self.fd, self.offset, os.SEEK_SET)
         return False
 
-    def digest(self) -> bytes:
-        """Of all that was written so far."""
-        self._settle()
-        return self._hasher.digest()
-
     def finish(self, mode: int, mtime: int | None) -> Arrived:
         """It is whole: the last mark was right. Its descriptor is closed, and it lies there under `name`."""
         self._settle()

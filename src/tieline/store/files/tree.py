@@ -86,14 +86,23 @@ class Tree:
         """The folder itself, open; with `make`, after making what lacks on the way. Raises NotFound."""
         try:
             return self._open_folder(parts)
-        except FileNotFoundError as error:
-            if not make:
-                with telling(parts):
-                    raise error
         except OSError as error:
+            if make and isinstance(error, FileNotFoundError | NotADirectoryError):
+                return self._make_on_the_way(parts)
             with telling(parts):
-                raise error
-        return self._make_on_the_way(parts)
+                raise
+
+    def check_way(self, parts: Parts) -> None:
+        """Whether `folder(parts, make=True)` would find something in its way: raises what that would."""
+        folder = self._open_folder(())
+        for depth in range(1, len(parts) + 1):
+            with folder:
+                inner = self._next_on_the_way(folder, parts[:depth])
+                if inner is None:
+                    folder.check(parts[depth - 1], replace=False)
+                    return
+            folder = inner
+        folder.close()
 
     def stat(self, parts: Parts) -> Facts:
         """What lies at this path; a link is told as a link. Raises NotFound."""
@@ -221,15 +230,23 @@ class Tree:
         folder = self._open_folder(())
         for depth in range(1, len(parts) + 1):
             with folder:
-                try:
-                    with telling(parts[:depth]):
-                        inner = self._open_folder(parts[:depth])
-                except CallError:
-                    if folder.look(parts[depth - 1]) is not None:
-                        raise  # a file, or a link
-                    inner = self._make_one(folder, parts[:depth])
+                inner = self._next_on_the_way(folder, parts[:depth]) or self._make_one(folder, parts[:depth])
             folder = inner
         return folder
+
+    def _next_on_the_way(self, folder: Folder, parts: Parts) -> Folder | None:
+        """The folder that `parts` lead to, of which `folder` is the one above; None where nothing is called so."""
+        try:
+            with telling(parts):
+                return self._open_folder(parts)
+        except CallError as error:
+            there = folder.look(parts[-1])
+            if there is not None and there.kind == "file":
+                path = shown(parts)
+                raise Conflict(f"{path} is a file, not a folder", {"path": path, "kind": "file"}) from error
+            if there is not None:
+                raise
+            return None
 
     def _make_one(self, folder: Folder, parts: Parts) -> Folder:
         try:

@@ -1,9 +1,9 @@
-"""The event loop of commands that stay: the fastest there is on this system."""
+"""The event loop of programs that stay: the fastest there is on this system."""
 
 import asyncio
 
 
-def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+def fastest() -> "type[asyncio.AbstractEventLoop] | None":
     """For `asyncio.Runner`; None is asyncio's own."""
     try:
         import uvloop
