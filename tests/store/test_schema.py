@@ -45,7 +45,7 @@ def test_a_step_that_was_added_before_others_is_made_up_for(db: sqlite3.Connecti
     assert {"machines", "commands"} & tables(db) == set()
     migrate(db)
     assert {"machines", "commands", "files", "tokens", "changes"} <= tables(db)
-    recorded = {title: number for title, number in db.execute("SELECT title, number FROM migrations")}
+    recorded = dict(db.execute("SELECT title, number FROM migrations").fetchall())
     assert recorded.keys() == {title for title, _ in MIGRATIONS}
     assert sorted(recorded.values()) == list(range(1, len(MIGRATIONS) + 1))
 

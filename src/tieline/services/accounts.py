@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from tieline.errors import Denied, InvalidArgument
+from tieline.limits import DEFAULT
 from tieline.login.accounts import LIFETIME, Accounts
 from tieline.login.identity import ENROL, Identity
 from tieline.login.names import PASSWORD
@@ -18,6 +19,7 @@ from tieline.login.records import Account, Device, Ticket, Verifier
 from tieline.login.tickets import TICKET
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
+from tieline.wire.messages import encode
 
 Cut = Callable[[str, str | None], int]
 "Ends the live links of an account, or of one of its devices, and says how many those were."
@@ -134,9 +136,17 @@ def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite
         return await invite(account, can=can, expires=expires)
 
     @handlers.method("accounts.list", scope="admin")
-    async def list_() -> list[Listed]:
-        """Every account with its devices and open tickets, oldest first."""
-        return [_listed(*entry) for entry in await accounts.list()]
+    async def list_(after: str = "") -> list[Listed]:
+        """Accounts with their devices and open tickets, oldest first. As many as fit an answer: the next are those
+        `after` the last of these, and after the last of all there are none."""
+        page: list[Listed] = []
+        size = 0
+        for entry in await accounts.list(after):
+            page.append(_listed(*entry))
+            size += len(encode(page[-1]))
+            if size > DEFAULT.page_bytes:
+                break
+        return page
 
     @handlers.method("accounts.allow", scope="admin")
     async def allow(account: str, can: list[str]) -> list[str]:
