@@ -147,6 +147,31 @@ async def test_ten_thousand_accounts_are_listed_in_pages_oldest_first(
         await come(ADMIN).call("accounts.list", after="nobody")
 
 
+async def test_the_log_says_who_changed_what_and_no_secret(
+    come: Come, accounts: Accounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = come(ADMIN)
+    with caplog.at_level("INFO", logger="tieline.accounts"):
+        ticket = await admin.call("accounts.invite", account="eve", can=["chat", "files"])
+        newcomer = await with_ticket(accounts, ticket)
+        await come(newcomer).call("accounts.enrol", device="desk", verifier=verifier("k"))
+        await admin.call("accounts.allow", account="eve", can=["chat"])
+        await admin.call("accounts.revoke", account="eve", device="desk")
+        other = await admin.call("accounts.invite", account="eve")
+        await admin.call("accounts.revoke", ticket=(await with_ticket(accounts, other)).device.partition("/")[2])
+        await admin.call("accounts.revoke", account="eve")
+    tickets = [text.partition("#")[2].partition("-")[0] for text in (ticket, other)]
+    assert caplog.messages == [
+        "grace/laptop invited eve for chat, files",
+        f"eve/desk joined, by ticket/{tickets[0]}",
+        "grace/laptop allowed eve chat",
+        "grace/laptop revoked eve/desk",
+        "grace/laptop invited eve",
+        f"grace/laptop revoked ticket/{tickets[1]} of eve",
+        "grace/laptop revoked eve",
+    ]
+
+
 async def test_revoking_a_device_ends_its_links_and_no_others(come: Come, accounts: Accounts) -> None:
     newcomer = await with_ticket(accounts, await accounts.invite("ada"))
     await accounts.enrol(newcomer, "laptop", verifier("k"))

@@ -87,7 +87,10 @@ async def _owner(server: Server) -> tuple[str, bool]:
 async def _ticket(server: Server, addresses: list[str], owner: str) -> str:
     """One for another machine of the owner's, if that could reach us."""
     places = reachable(addresses) or [place for place in map(parse, addresses) if place.scheme != "unix"]
-    return await server.invite(owner, can=None, where=places[0].where) if places else ""
+    if not places:
+        return ""
+    # Before the network is up there is no address yet: then it is this machine's name.
+    return await server.invite(owner, can=None, where=places[0].where if places[0].host else None)
 
 
 def _owner_name() -> str:
