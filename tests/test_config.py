@@ -118,6 +118,11 @@ def test_the_file_in_the_data_folder_cannot_move_the_data_folder(data: Path) -> 
         config.load(environment={})
 
 
+def test_a_file_as_windows_editors_write_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('name = "bücher"\r\n', encoding="utf-8-sig")
+    assert config.load(environment={}, file=tmp_path / "my.toml").name == "bücher"
+
+
 def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load(environment={}, file=tmp_path)

@@ -123,7 +123,11 @@ class Config:
     )
     json_log: bool = field(
         default=False,
-        metadata=_notes(SWITCH, "Log one JSON object per line instead of text, for programs to read."),
+        metadata=_notes(
+            SWITCH,
+            "Log one JSON object per line instead of text, for programs to read. Nothing else is then written to "
+            "stderr, unless that is a terminal.",
+        ),
     )
 
     @property
@@ -242,7 +246,7 @@ def _read_toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         if must_exist:
             raise ConfigError("--config", f"there is no file {path}") from None

@@ -18,7 +18,8 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +61,8 @@ from tieline.wire.keyring import Keyring
 log = logging.getLogger("tieline.server")
 Function = TypeVar("Function", bound=Callable[..., Any])
 GUEST_SCOPES = frozenset({"chat"})
+SOON = timedelta(days=30)
+"A certificate that ends within this is warned of."
 
 
 class Server:
@@ -256,12 +259,13 @@ class Server:
         return count
 
     def _load_certificate(self) -> ServerCertificate:
-        names = [socket.gethostname(), socket.getfqdn()]
         if self._cert is not None:
-            return load(self._cert, self._key)
+            own = load(self._cert, self._key)
+            _warn_of_its_end(self._cert, own.expires)
+            return own
         if self._data is None:
-            return ServerCertificate(*make_certificate(names))
-        return load_or_make(self._data, names)
+            return ServerCertificate(*make_certificate(_own_names()))
+        return load_or_make(self._data, _own_names)
 
     def _begin_login(self, endpoint: Endpoint) -> ServerLogin:
         return ServerLogin(
@@ -281,4 +285,23 @@ class Server:
         await self._lines.close()
         await asyncio.gather(
             self.links.drain("the server is closing", self.limits.drain), self.lanes.close(self.limits.drain)
+        )
+
+
+def _own_names() -> list[str]:
+    """What this machine is called. May wait for the network, which need not be there yet."""
+    names = [socket.gethostname()]
+    with suppress(OSError, UnicodeError):  # a name may be none on a network
+        names.append(socket.getfqdn())
+    return names
+
+
+def _warn_of_its_end(path: Path, end: datetime) -> None:
+    left = end - datetime.now(UTC)
+    if left < SOON:
+        log.warning(
+            "the certificate in %s %s on %s; who has its pin does not mind, but browsers and curl do",
+            path,
+            "expires" if left > timedelta(0) else "expired",
+            f"{end:%Y-%m-%d}",
         )

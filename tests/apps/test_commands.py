@@ -327,7 +327,7 @@ def test_ctrl_c_ends_a_command_that_waits(server: Serving, owner: Person) -> Non
 
 
 def test_no_secret_is_in_the_log_or_among_the_processes(serve: Serve, people: People, owner: Person) -> None:
-    server = serve("--log-level", "debug", "--json-log")
+    server = serve("--log-level", "debug")
     ada = people("ada")
     ticket = owner.out("invite", "ada").strip()
     ada.out("join", "-", stdin=ticket)
@@ -345,7 +345,7 @@ def test_no_secret_is_in_the_log_or_among_the_processes(serve: Serve, people: Pe
     assert screen
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_the_server_and_it_exits_with_0(server: Serving, number: signal.Signals) -> None:
     assert server.stop(number) == 0
     assert "Traceback" not in server.text
@@ -381,8 +381,8 @@ def test_settings_come_from_the_environment_and_a_file_too(serve: Serve, owner: 
     file.write_text('name = "from file"\njson_log = true\n')
     owner.environment["TIELINE_NAME"] = "from environment"
     server = serve("--config", str(file))
-    assert "from environment is up" in server.text
     assert json.loads(server.said[-1])["logger"] == "tieline.serve"
+    assert "from environment: tieline" in owner.out("status")
 
 
 def test_a_second_signal_ends_the_server_at_once(serve: Serve, owner: Person) -> None:

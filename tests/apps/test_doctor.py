@@ -79,6 +79,18 @@ def test_a_name_that_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "spelled" in found.do
 
 
+def test_without_a_pin_the_authorities_of_this_machine_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, key = make_certificate(["lab"])
+    with listening(server_context(cert, key)) as port:
+        address = f"tls://127.0.0.1:{port}"
+        found = findings(address, profile(address, pin=""))["certificate"]
+        assert (found.result, "no pin here" in found.says) == (WARNING, True)
+        (tmp_path / "authority.pem").write_bytes(cert)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        found = findings(address, profile(address, pin=""))["certificate"]
+    assert (found.result, "is for 127.0.0.1, and signed by somebody this machine trusts" in found.says) == (OK, True)
+
+
 def test_a_machine_where_nobody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -215,10 +215,45 @@ def test_the_systemd_unit_of_the_agent_starts_what_there_is(root: Path, tmp_path
     assert "RestartPreventExitStatus=2 4" in unit
 
 
+def test_the_systemd_unit_of_the_server_starts_one(root: Path, desk: Desk) -> None:
+    unit = (root / "contrib" / "tieline.service").read_text()
+    (start,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    _, *arguments = start.replace("/var/lib/tieline", str(desk.folder / "data")).split()
+    desk.start(f"tieline {' '.join(arguments)} --listen 127.0.0.1:0", '{"time": …serving on …')
+    desk.run("tieline accounts --json | grep -c '\"admin\"'", "1")
+
+
+@pytest.mark.requires("sqlite3", "rsync")
+def test_the_backup_of_the_howto_can_be_restored(root: Path, desk: Desk) -> None:
+    text = (root / "docs" / "howto" / "run-a-server.md").read_text()
+    back_up, restore = (block for block in blocks(text, "sh") if "/backup/" in block)
+    for folder in ("/var/lib/tieline", "/backup"):
+        there = str(desk.folder / ("data" if folder != "/backup" else "backup"))
+        back_up, restore = back_up.replace(folder, there), restore.replace(folder, there)
+    desk.serve()
+    desk.run('tieline join "$(tieline invite ada --can chat,files)" --profile ada', "…")
+    desk.run("echo kept > kept.txt && tieline put kept.txt --to lobby --profile ada", "…")
+    (desk.folder / "backup").mkdir()
+    desk.run(back_up, "")
+    desk.run("tieline say lobby 'said since'", "")
+    desk.clear()
+    desk.running.clear()
+    desk.server = None
+    shutil.rmtree(desk.folder / "data")
+    (desk.folder / "data").mkdir(mode=0o700)
+    desk.run("\n".join(line for line in restore.splitlines() if not line.startswith("chown")), "")
+    desk.serve()
+    desk.run("tieline get /rooms/lobby/kept.txt - --profile ada", "kept")
+    desk.run(
+        "tieline say lobby 'said after' --profile ada && tieline tail lobby", "…put /rooms/lobby/kept.txt…said after"
+    )
+
+
 @pytest.mark.requires("systemd-analyze")
-def test_systemd_understands_the_unit_of_the_agent(root: Path, tmp_path: Path) -> None:
-    unit = (root / "contrib" / "tieline-agent.service").read_text()
-    here = tmp_path / "tieline-agent.service"
+@pytest.mark.parametrize("name", ["tieline-agent.service", "tieline.service"])
+def test_systemd_understands_the_units(name: str, root: Path, tmp_path: Path) -> None:
+    unit = (root / "contrib" / name).read_text()
+    here = tmp_path / name
     here.write_text(unit.replace("/usr/local/bin/tieline", sys.executable))
     done = subprocess.run(["systemd-analyze", "verify", str(here)], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if here.name in line]

@@ -10,7 +10,7 @@ from tieline.limits import DEFAULT
 from tieline.login.accounts import Accounts
 from tieline.login.credential import new_key
 from tieline.login.identity import Identity
-from tieline.login.records import Verifier
+from tieline.login.records import Account, Verifier
 from tieline.login.scram import make_verifier
 from tieline.login.scram_bounds import KEY_ITERATIONS, PASSWORD_ITERATIONS
 from tieline.rpc.handlers import Handlers
@@ -32,12 +32,17 @@ def verifier(secret: str, rounds: int = KEY_ITERATIONS) -> Verifier:
 
 
 @pytest.fixture
-async def accounts() -> AsyncIterator[Accounts]:
+async def store() -> AsyncIterator[SqliteStore]:
     async with SqliteStore(":memory:") as store:
-        accounts = Accounts(store)
-        await accounts.create_owner("grace")
-        await accounts.invite("ada", ["chat", "files"])
-        yield accounts
+        yield store
+
+
+@pytest.fixture
+async def accounts(store: SqliteStore) -> Accounts:
+    accounts = Accounts(store)
+    await accounts.create_owner("grace")
+    await accounts.invite("ada", ["chat", "files"])
+    return accounts
 
 
 @pytest.fixture
@@ -120,6 +125,52 @@ async def test_the_list_shows_who_there_is_and_nothing_that_opens_anything(come:
     assert tickets.keys() == {"grace", "ada"}
     assert ticket.partition("#")[2].partition("-")[0] in tickets["ada"]
     assert ticket.partition("-")[2] not in repr(await come(ADMIN).call("accounts.list"))
+
+
+async def test_ten_thousand_accounts_are_listed_in_pages_oldest_first(
+    come: Come, accounts: Accounts, store: SqliteStore
+) -> None:
+    names = [f"person-{number:05}-{'x' * 40}" for number in reversed(range(10_000))]
+    for at, name in enumerate(names):
+        writing = store.put_account(Account(name, frozenset({"chat"}), 10**13 + at))
+        await writing
+    found: list[str] = []
+    pages = 0
+    while page := await come(ADMIN).call(
+        "accounts.list", after=found[-1] if found else "", returns=list[service.Listed]
+    ):
+        found += [each.account for each in page]
+        pages += 1
+    assert {*found[:2]} == {"ada", "grace"}
+    assert found[2:] == names
+    assert 1 < pages < 100
+    with pytest.raises(NotFound, match="no account 'nobody'"):
+        await come(ADMIN).call("accounts.list", after="nobody")
+
+
+async def test_the_log_says_who_changed_what_and_no_secret(
+    come: Come, accounts: Accounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = come(ADMIN)
+    with caplog.at_level("INFO", logger="tieline.accounts"):
+        ticket = await admin.call("accounts.invite", account="eve", can=["chat", "files"])
+        newcomer = await with_ticket(accounts, ticket)
+        await come(newcomer).call("accounts.enrol", device="desk", verifier=verifier("k"))
+        await admin.call("accounts.allow", account="eve", can=["chat"])
+        await admin.call("accounts.revoke", account="eve", device="desk")
+        other = await admin.call("accounts.invite", account="eve")
+        await admin.call("accounts.revoke", ticket=(await with_ticket(accounts, other)).device.partition("/")[2])
+        await admin.call("accounts.revoke", account="eve")
+    tickets = [text.partition("#")[2].partition("-")[0] for text in (ticket, other)]
+    assert caplog.messages == [
+        "grace/laptop invited eve for chat, files",
+        f"eve/desk joined, by ticket/{tickets[0]}",
+        "grace/laptop allowed eve chat",
+        "grace/laptop revoked eve/desk",
+        "grace/laptop invited eve",
+        f"grace/laptop revoked ticket/{tickets[1]} of eve",
+        "grace/laptop revoked eve",
+    ]
 
 
 async def test_revoking_a_device_ends_its_links_and_no_others(come: Come, accounts: Accounts) -> None:

@@ -73,6 +73,12 @@ async def test_a_folder_that_cannot_be_used_is_named_in_a_sentence(tmp_path: Pat
         await SqliteStore(tmp_path / "file" / "data").open()
 
 
+async def test_what_in_it_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tieline.db").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot be used: .*/tieline\.db: Is a directory"):
+        await SqliteStore(tmp_path).open()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_folder_without_write_permission_is_named_in_a_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

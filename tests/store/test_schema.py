@@ -39,6 +39,17 @@ def test_an_old_database_gets_the_steps_it_lacks_and_keeps_its_rows(db: sqlite3.
     assert db.execute("SELECT name FROM accounts").fetchall() == [("ada",)]
 
 
+def test_a_step_that_was_added_before_others_is_made_up_for(db: sqlite3.Connection) -> None:
+    """As between two versions that were being worked on side by side."""
+    migrate(db, [*MIGRATIONS[:2], *MIGRATIONS[4:6]])
+    assert {"machines", "commands"} & tables(db) == set()
+    migrate(db)
+    assert {"machines", "commands", "files", "tokens", "changes"} <= tables(db)
+    recorded = dict(db.execute("SELECT title, number FROM migrations").fetchall())
+    assert recorded.keys() == {title for title, _ in MIGRATIONS}
+    assert sorted(recorded.values()) == list(range(1, len(MIGRATIONS) + 1))
+
+
 def test_a_step_that_fails_leaves_nothing_behind(db: sqlite3.Connection) -> None:
     def half(db: sqlite3.Connection) -> None:
         db.execute("CREATE TABLE half_done (x)")

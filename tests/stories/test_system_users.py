@@ -74,6 +74,9 @@ async def test_another_user_is_refused_even_where_the_file_lets_him(
     code, _, said = await other.run("rooms", "--server", f"unix:{path}")
     assert code == 4
     assert "does not know you by your system user" in said
+    code, said, _ = await other.run("doctor", f"unix:{path}")
+    assert code == 4
+    assert "sudo -u USER" in said
     # Who is at the other end is told by the kernel, so insisting does not help.
     offered, result = (await run(*nobody, sys.executable, "-c", FORGED, f"unix:{path}")).splitlines()
     assert "EXTERNAL" not in offered.split()

@@ -72,8 +72,8 @@ def test_tls_1_2_is_not_spoken(certificate):
 
 
 def test_the_certificate_is_made_once_and_then_kept_private(tmp_path):
-    first = load_or_make(tmp_path / "data", ["lab"])
-    assert load_or_make(tmp_path / "data", ["other"]).pin == first.pin
+    first = load_or_make(tmp_path / "data", lambda: ["lab"])
+    assert load_or_make(tmp_path / "data", pytest.fail).pin == first.pin
     assert stat.S_IMODE(os.stat(tmp_path / "data" / FILE_NAME).st_mode) == 0o600
     assert os.listdir(tmp_path / "data") == [FILE_NAME]
     assert first.context()
@@ -81,7 +81,7 @@ def test_the_certificate_is_made_once_and_then_kept_private(tmp_path):
 
 def test_servers_that_start_at_once_end_up_with_one_certificate(tmp_path):
     pins = []
-    threads = [threading.Thread(target=lambda: pins.append(load_or_make(tmp_path, []).pin)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: pins.append(load_or_make(tmp_path, list).pin)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -91,10 +91,10 @@ def test_servers_that_start_at_once_end_up_with_one_certificate(tmp_path):
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):
-    load_or_make(tmp_path, [])
+    load_or_make(tmp_path, list)
     os.chmod(tmp_path / FILE_NAME, 0o644)
     with pytest.raises(ConfigError, match="others can read the key"):
-        load_or_make(tmp_path, [])
+        load_or_make(tmp_path, list)
 
 
 def test_the_owners_own_certificate_is_loaded_from_two_files(tmp_path, certificate):
@@ -110,9 +110,30 @@ def test_what_is_wrong_with_certificate_files_is_told(tmp_path, certificate):
     cert.write_bytes(certificate.certificate)
     with pytest.raises(ConfigError, match="holds no private key"):
         load(cert)
-    key.write_bytes(make_certificate([])[1])
-    with pytest.raises(ConfigError, match="key values mismatch"):
-        load(cert, key)
+    with pytest.raises(ConfigError, match=r"cert\.pem holds no private key in PEM"):
+        load(cert, cert)
+    for other in (make_certificate([])[1], rsa_key()):
+        key.write_bytes(other)
+        with pytest.raises(ConfigError, match="the key is not that of the first certificate"):
+            load(cert, key)
+    with pytest.raises(ConfigError, match=r"key\.pem holds no certificate in PEM"):
+        load(key, cert)
+    (tmp_path / "cert.der").write_bytes(certificate.der)
+    with pytest.raises(ConfigError, match=r"cert\.der holds no certificate in PEM"):
+        load(tmp_path / "cert.der", key)
+
+
+def rsa_key():
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "weird host_name", "bücher.example", "a..b", "ü" * 64])
+def test_whatever_a_machine_is_called_it_gets_a_certificate(name):
+    assert ServerCertificate(*make_certificate([name])).context()
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(tmp_path, certificate):

@@ -70,6 +70,9 @@ class AccountStore(Protocol):
     async def accounts(self) -> list[Account]:
         """All accounts, revoked ones too, oldest first (by `created`, then name)."""
 
+    async def listing(self) -> list[tuple[Account, list[Device], list[Ticket]]]:
+        """All accounts as `accounts()` gives them, each with its devices by name and its tickets, oldest first."""
+
     async def put_account(self, account: Account) -> None:
         """Add the account, or replace what is stored under its name; its devices and tickets stay."""
 

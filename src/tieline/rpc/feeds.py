@@ -68,7 +68,7 @@ class Feeds:
     async def rewind(self, subscription: Subscription) -> None:
         """Ask again for everything behind what the subscription has."""
         subscription.rewinding = True
-        back = Arrival(lambda payload: subscription.caught_up())
+        back = Arrival(lambda payload: subscription.caught_up(_position(payload)))
         try:
             await self._peer.call(
                 "topics.subscribe", retry=True, returns=back, topic=subscription.topic, after=subscription.seen
@@ -111,12 +111,13 @@ class Feeds:
         self._forget_those_left()
 
     async def _go_on(self, topic: str, subscriptions: WeakSet[Subscription]) -> None:
-        after = min((subscription.seen for subscription in subscriptions), default=None)
-        if after is None:  # nobody iterates over it any more
-            return
-        back = Arrival(partial(self._back, topic, after))
+        # Who is furthest first, since the other side only ever goes back. Each place is asked for by itself: an answer
+        # also says whether the log reaches so far.
+        places = sorted({subscription.seen for subscription in subscriptions}, reverse=True)
         try:
-            await self._peer.call("topics.subscribe", returns=back, topic=topic, after=after)
+            for after in places:  # none when nobody iterates over it any more
+                back = Arrival(partial(self._back, topic, after))
+                await self._peer.call("topics.subscribe", returns=back, topic=topic, after=after)
         except LinkError:
             pass  # lost again: the next link begins anew
         except TielineError as error:
@@ -133,9 +134,10 @@ class Feeds:
         return answer
 
     def _back(self, topic: str, after: int, payload: bytes) -> None:
+        position = _position(payload)
         for subscription in self._by_topic.get(topic, ()):
-            if subscription.seen >= after:
-                subscription.caught_up()
+            if subscription.seen == after:
+                subscription.caught_up(position)
 
     def _forget_those_left(self) -> None:
         # While one is being opened its topic is not known for sure, and must not be left behind its back.
@@ -151,3 +153,8 @@ class Feeds:
     def _leave(self, topic: str) -> None:
         self._left.add(topic)
         self._peer.tell("topics.unsubscribe", topic=topic)
+
+
+def _position(payload: bytes) -> int:
+    """Of an answer to `topics.subscribe`: what comes from then on is behind it."""
+    return int(msgspec.msgpack.decode(payload)["position"])

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """`async for event in …`. `position` is the last one handed out. `aclose()`, or leaving the loop, ends it."""
+    """`async for event in …`. `position` is the last one handed out. `aclose()`, or leaving the loop, ends it.
+
+    Positions go back when the other side lost what was seen of it: after an older backup, or a restart of what it only
+    keeps in memory.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -126,8 +130,10 @@ class Subscription:
         """The link is lost: take nothing until the other side is back where we are."""
         self._lagging = self._out_of_touch = True
 
-    def caught_up(self) -> None:
-        """The other side went back: what comes from now on follows what is here."""
+    def caught_up(self, position: int) -> None:
+        """The other side went back to `position`: what comes from now on follows what is here. Where its log ends
+        before what was seen, that was another log, and the same positions are new there."""
+        self._seen = min(self._seen, position)
         self._lagging = self._out_of_touch = False
 
     def fail(self, error: Exception) -> None:

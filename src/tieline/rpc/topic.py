@@ -57,17 +57,22 @@ class Subscriber:
 class Topic:
     """`read` is the log behind it; without one it remembers `limits.topic_tail` bytes of newest events.
 
+    `begun` is the position its log had when the server began: what is behind it is news to whoever has seen more than
+    there is. `settled()` waits until all that is stored is published.
+
     `latest=True` is a topic whose newest value is all that matters (presence): a new subscriber gets it at once.
     `on_change(peer, subscribed)` hears who comes and goes.
     """
 
     __slots__ = (
+        "_begun",
         "_current",
         "_first",
         "_latest",
         "_limits",
         "_pump_planned",
         "_read",
+        "_settled",
         "_sizes",
         "_tail",
         "_tail_bytes",
@@ -85,6 +90,8 @@ class Topic:
         position: int = 0,
         read: Read | None = None,
         latest: bool = False,
+        begun: int | None = None,
+        settled: Callable[[], Awaitable[object]] | None = None,
         on_change: Callable[["Peer", bool], None] | None = None,
         limits: Limits = DEFAULT,
     ) -> None:
@@ -94,6 +101,8 @@ class Topic:
         self.on_change = on_change
         self.subscribers: set[Subscriber] = set()
         self._current: dict[Subscriber, FrameLink] = {}  # those who keep up
+        self._begun = position if begun is None else begun
+        self._settled = settled
         self._read = read
         self._latest = latest
         self._limits = limits
@@ -133,6 +142,15 @@ class Topic:
         return following
 
     # -- subscribers ---------------------------------------------------------------------------------------------
+
+    def reaches(self, after: int | None) -> bool:
+        """Whether there was such a position."""
+        return after is None or after <= self.position
+
+    async def settled(self) -> None:
+        """Wait until all that is stored, and so may be known of, is published."""
+        if self._settled is not None:
+            await self._settled()
 
     def subscribe(self, peer: "Peer", link: FrameLink, after: int | None) -> Subscriber:
         """From now on `peer` gets everything behind `after` (None: what comes from now). Use `peer.attach`."""
@@ -279,12 +297,12 @@ class Topic:
                 log.exception("what was to be done about a subscriber of %s failed", self.name)
 
     def _start(self, after: int | None) -> int:
-        # A position that is not reached yet is one of an earlier server, whose clock was ahead maybe: of a topic whose
-        # newest value is all that matters, that value is news.
-        if after is None or (self._latest and after > self.position):
+        # A position that is not reached yet is one of an earlier server, whose clock was ahead maybe, or whose log was
+        # longer: all since this one began is news, or of a topic whose newest value is all that matters, that value.
+        if after is None or (self._latest and not self.reaches(after)):
             return self.position - 1 if self._latest and self._tail else self.position
         kept = 0 if self._read is not None else self._first - 1
-        return max(kept, min(after, self.position))
+        return max(kept, after if self.reaches(after) else self._begun)
 
     def _drop(self, count: int) -> None:
         self._tail_bytes -= sum(map(len, self._tail[:count]))

@@ -59,6 +59,9 @@ def install(handlers: Handlers, topics: Topics) -> None:
     async def subscribe(topic: str, peer: Peer, after: int | None = None) -> dict[str, Any]:
         """Follow `topic` from behind position `after`; None: from now. Answers with its full name and position."""
         found = await topics.open(topic, peer)
+        if not found.reaches(after):
+            await found.settled()
+            found = await topics.open(topic, peer)  # it may have been let go meanwhile
         return {"topic": found.name, "position": peer.attach(found, after)}
 
     def unsubscribe(topic: str, peer: Peer) -> None:

@@ -5,12 +5,14 @@ that have it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from tieline.errors import Denied, InvalidArgument
+from tieline.limits import DEFAULT
 from tieline.login.accounts import LIFETIME, Accounts
 from tieline.login.identity import ENROL, Identity
 from tieline.login.names import PASSWORD
@@ -18,7 +20,9 @@ from tieline.login.records import Account, Device, Ticket, Verifier
 from tieline.login.tickets import TICKET
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
+from tieline.wire.messages import encode
 
+log = logging.getLogger("tieline.accounts")
 Cut = Callable[[str, str | None], int]
 "Ends the live links of an account, or of one of its devices, and says how many those were."
 
@@ -94,12 +98,14 @@ def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
     async def enrol(device: str, verifier: Verifier, peer: Peer) -> Enrolled:
         """Turn the caller's ticket into a device of that name; the key stays with the caller, this is its verifier."""
         new = await accounts.enrol(peer.identity, device, verifier)
+        log.info("%s joined, by %s", f"{new.account}/{new.name}", peer.identity.device)
         return Enrolled(new.account, new.name, sorted(new.scopes))
 
     @handlers.method("accounts.password")
     async def password(verifier: Verifier, peer: Peer) -> None:
         """Set or replace the password of the caller's account. Links that used an old one end."""
         device = await accounts.set_password(peer.identity, verifier)
+        log.info("%s set the password of %s", peer.identity, device.account)
         asyncio.get_running_loop().call_later(ANSWERED, cut, device.account, PASSWORD)
 
     @handlers.method("accounts.revoke")
@@ -119,8 +125,10 @@ def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
             raise InvalidArgument("say which device or account to revoke, or which ticket")
         if account is None:
             owner = await accounts.revoke_ticket(ticket or "")
+            log.info("%s revoked %s/%s of %s", me, TICKET, ticket, owner)
             return cut(owner, f"{TICKET}/{ticket}")
         await accounts.revoke(account, device)
+        log.info("%s revoked %s", me, account if device is None else f"{account}/{device}")
         if account == me.account and device in (None, me.device):
             asyncio.get_running_loop().call_later(ANSWERED, cut, account, device)
             return None
@@ -129,19 +137,30 @@ def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
 
 def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
     @handlers.method("accounts.invite", scope="admin")
-    async def invite_(account: str, can: list[str] | None = None, expires: float = LIFETIME) -> str:
+    async def invite_(account: str, peer: Peer, can: list[str] | None = None, expires: float = LIFETIME) -> str:
         """A ticket for one device of an account, made if it is new. It is good once, for `expires` seconds."""
-        return await invite(account, can=can, expires=expires)
+        ticket = await invite(account, can=can, expires=expires)
+        log.info("%s invited %s%s", peer.identity, account, "" if can is None else f" for {', '.join(can)}")
+        return ticket
 
     @handlers.method("accounts.list", scope="admin")
-    async def list_() -> list[Listed]:
-        """Every account with its devices and open tickets, oldest first."""
-        return [_listed(*entry) for entry in await accounts.list()]
+    async def list_(after: str = "") -> list[Listed]:
+        """Accounts with their devices and open tickets, oldest first. As many as fit an answer: the next are those
+        `after` the last of these, and after the last of all there are none."""
+        page: list[Listed] = []
+        size = 0
+        for entry in await accounts.list(after):
+            page.append(_listed(*entry))
+            size += len(encode(page[-1]))
+            if size > DEFAULT.page_bytes:
+                break
+        return page
 
     @handlers.method("accounts.allow", scope="admin")
-    async def allow(account: str, can: list[str]) -> list[str]:
+    async def allow(account: str, can: list[str], peer: Peer) -> list[str]:
         """Set what an account may do at most; its links end, and come back with just that."""
         changed = await accounts.allow(account, can)
+        log.info("%s allowed %s %s", peer.identity, account, ", ".join(sorted(changed.scopes)) or "nothing")
         cut(account, None)
         return sorted(changed.scopes)
 

@@ -1,5 +1,6 @@
 """The methods tokens.*: access tokens of one's own account, for curl and other programs that do not log in."""
 
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -10,6 +11,7 @@ from tieline.login.tokens import LIFETIME, Token, Tokens
 from tieline.rpc.handlers import Handlers
 from tieline.rpc.peer import Peer
 
+log = logging.getLogger("tieline.tokens")
 Cut = Callable[[str, str | None], int]
 "Ends what is going on for an account by one of its devices, or by a token of it."
 
@@ -41,6 +43,7 @@ def install(handlers: Handlers, tokens: Tokens, cut: Cut) -> None:
     async def create(peer: Peer, name: str = "", can: list[str] | None = None, expires: float = LIFETIME) -> NewToken:
         """A token of the caller's account for `can` (without it: files), good for `expires` seconds."""
         token, text = await tokens.create(peer.identity, name, can, expires)
+        log.info("%s made the token %s for %s", peer.identity, token.name, ", ".join(sorted(token.scopes)))
         return NewToken(text, token.name, sorted(token.scopes), token.expires)
 
     @handlers.method("tokens.list")
@@ -53,6 +56,7 @@ def install(handlers: Handlers, tokens: Tokens, cut: Cut) -> None:
         """End a token; what is going on with it stops."""
         whose = _whose(peer, account)
         await tokens.revoke(whose, name)
+        log.info("%s revoked the token %s of %s", peer.identity, name, whose)
         cut(whose, f"{TOKEN}/{name}")
 
 

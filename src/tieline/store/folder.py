@@ -28,7 +28,8 @@ class DataFolder:
             os.chmod(self.database, 0o600)  # SQLite gives its -wal and -shm files the same mode
         except OSError as error:
             self.close()
-            raise ConfigError("data", f"the folder {self.path} cannot be used: {error.strerror}") from error
+            what = f"{error.filename}: " if error.filename and str(error.filename) != str(self.path) else ""
+            raise ConfigError("data", f"the folder {self.path} cannot be used: {what}{error.strerror}") from error
 
     def close(self) -> None:
         lock, self._lock = self._lock, None

@@ -1,6 +1,7 @@
 """The tables, as a row of migrations: an old database is brought up to date, a newer one is refused in a sentence.
 
-Each migration is one transaction that also records itself. One that has been released is never edited.
+Each migration is one transaction that also records itself, by its title: two that were written side by side may have
+been applied in either order. One that has been released is never edited.
 """
 
 import sqlite3
@@ -29,15 +30,19 @@ def migration(title: str) -> Callable[[Migration], Migration]:
 def migrate(db: sqlite3.Connection, steps: list[tuple[str, Migration]] = MIGRATIONS) -> None:
     """Bring the tables up to date. Raises ConfigError for a database that is newer than this code."""
     db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, title TEXT NOT NULL, at INTEGER)")
-    done: int = db.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchone()[0]
-    if done > len(steps):
+    done: dict[str, int] = dict(db.execute("SELECT title, number FROM migrations"))
+    unknown = done.keys() - {title for title, _ in steps}
+    if unknown:
         raise ConfigError(
             "data",
-            f"the database was written by a newer Tieline (its step {done}, this version knows {len(steps)}): "
-            "upgrade Tieline, or start with another data folder",
+            f"the database was written by a newer Tieline (its step {max(done[title] for title in unknown)}, this "
+            f"version knows {len(steps)}): upgrade Tieline, or start with another data folder",
         )
-    for number, (title, step) in enumerate(steps[done:], done + 1):
-        _apply(db, number, title, step)
+    number = max(done.values(), default=0)
+    for title, step in steps:
+        if title not in done:
+            number += 1
+            _apply(db, number, title, step)
 
 
 def _apply(db: sqlite3.Connection, number: int, title: str, step: Migration) -> None:

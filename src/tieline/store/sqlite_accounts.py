@@ -1,6 +1,7 @@
 """Accounts, devices and tickets in SQLite: the AccountStore half of SqliteStore."""
 
 import sqlite3
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -20,9 +21,10 @@ class SqliteAccounts(Database):
         return await self._read(lambda db: _account(db, name))
 
     async def accounts(self) -> list[Account]:
-        return await self._read(
-            lambda db: [_to_account(row) for row in db.execute("SELECT * FROM accounts ORDER BY created, name")]
-        )
+        return await self._read(_accounts)
+
+    async def listing(self) -> list[tuple[Account, list[Device], list[Ticket]]]:
+        return await self._read(_listing)
 
     async def put_account(self, account: Account) -> None:
         row = (account.name, _words(account.scopes), account.created, account.revoked)
@@ -114,6 +116,20 @@ class SqliteAccounts(Database):
     async def _change(self, sql: str, *values: Any) -> bool:
         """One statement; whether it changed anything."""
         return await self._write(lambda db, log: db.execute(sql, values).rowcount > 0)
+
+
+def _accounts(db: sqlite3.Connection) -> list[Account]:
+    return [_to_account(row) for row in db.execute("SELECT * FROM accounts ORDER BY created, name")]
+
+
+def _listing(db: sqlite3.Connection) -> list[tuple[Account, list[Device], list[Ticket]]]:
+    devices: defaultdict[str, list[Device]] = defaultdict(list)
+    for row in db.execute("SELECT * FROM devices ORDER BY account, name"):
+        devices[row[0]].append(_to_device(row))
+    tickets: defaultdict[str, list[Ticket]] = defaultdict(list)
+    for row in db.execute("SELECT * FROM tickets ORDER BY created, id"):
+        tickets[row[1]].append(_to_ticket(row))
+    return [(account, devices[account.name], tickets[account.name]) for account in _accounts(db)]
 
 
 def _account(db: sqlite3.Connection, name: str) -> Account | None:

@@ -9,7 +9,7 @@ import os
 import secrets
 import ssl
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +54,10 @@ class ServerCertificate(msgspec.Struct, frozen=True):
             return []
         return [name.lower() for name in found.get_values_for_type(x509.DNSName)]
 
+    @property
+    def expires(self) -> datetime.datetime:
+        return x509.load_der_x509_certificate(self.der).not_valid_after_utc
+
     def context(self) -> ssl.SSLContext:
         return server_context(self.certificate, self.key)
 
@@ -90,30 +94,27 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
+        pass
+    try:
         return x509.DNSName(name if name.isascii() else name.encode("idna").decode())
+    except UnicodeError:  # a machine may be called what no name on a network can be
+        return x509.DNSName("localhost")
 
 
 def load(certificate: Path, key: Path | None = None) -> ServerCertificate:
     """The owner's own certificate; without `key` both are in one file. Raises ConfigError."""
-    try:
-        pem = certificate.read_bytes()
-        secret = key.read_bytes() if key is not None else pem
-    except OSError as error:
-        raise ConfigError("certificate", f"cannot read {error.filename}: {error.strerror}") from error
-    try:
-        made = ServerCertificate(_only(pem, b"CERTIFICATE"), _only(secret, b"PRIVATE KEY"))
-    except ValueError as error:
-        raise ConfigError("certificate", f"{key or certificate} {error}") from None
+    made = ServerCertificate(_part(certificate, b"CERTIFICATE"), _part(key or certificate, b"PRIVATE KEY"))
     made.context()
     return made
 
 
-def load_or_make(folder: Path, names: Iterable[str]) -> ServerCertificate:
-    """The certificate kept in `folder`, made at the first start. Of two servers starting at once both get the same."""
+def load_or_make(folder: Path, names: Callable[[], Iterable[str]]) -> ServerCertificate:
+    """The certificate kept in `folder`, made for `names()` at the first start. Of two servers starting at once both get
+    the same."""
     path = folder / FILE_NAME
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        certificate, key = make_certificate(names)
+        certificate, key = make_certificate(names())
         _write_new(path, key + certificate)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError("certificate", f"others can read the key in {path}; check who did, then chmod 600 it")
@@ -145,6 +146,15 @@ def _write_new(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+def _part(path: Path, kind: bytes) -> bytes:
+    try:
+        return _only(path.read_bytes(), kind)
+    except OSError as error:
+        raise ConfigError("certificate", f"cannot read {error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError("certificate", f"{path} {error}") from None
+
+
 def _only(pem: bytes, kind: bytes) -> bytes:
     """The PEM blocks whose label ends with `kind` (a key's label names its format first)."""
     blocks, inside = [], False
@@ -156,7 +166,7 @@ def _only(pem: bytes, kind: bytes) -> bytes:
         if line.startswith(b"-----END "):
             inside = False
     if not blocks:
-        raise ValueError(f"holds no {kind.decode().lower()}")
+        raise ValueError(f"holds no {kind.decode().lower()} in PEM (text with -----BEGIN …)")
     return b"\n".join(blocks) + b"\n"
 
 

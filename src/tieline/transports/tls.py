@@ -24,6 +24,9 @@ SHUTDOWN_TIMEOUT = 2.0
 KEY_UPDATE_ANSWERS = 64 * KiB
 "Bytes of answers to key updates (RFC 8446, 4.6.3), 26 for each, that a peer may ask for without reading them."
 
+_OTHER_KEY = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"What OpenSSL says of another key than the certificate's, and of one of another kind."
+
 
 def pin_of(der: bytes) -> str:
     """What `pin=` in an address holds: SHA-256 of the whole certificate, 64 hex digits."""
@@ -91,4 +94,6 @@ def _no_password() -> str:
 
 
 def _reason(error: Exception) -> str:
+    if getattr(error, "reason", None) in _OTHER_KEY:
+        return "the key is not that of the first certificate: the server's own stands first, then those that signed it"
     return str(getattr(error, "reason", None) or error).lower().replace("_", " ")

@@ -50,6 +50,16 @@ def test_a_name_is_looked_for_in_path_and_never_in_the_folder(tmp_path: Path) ->
     assert os.path.samefile(find("./tool", str(tmp_path), PATH), file)
 
 
+def test_a_command_starts_at_home_or_where_its_caller_says_or_at_the_root_where_there_is_no_home(
+    tmp_path: Path,
+) -> None:
+    home, none = {"HOME": str(tmp_path)}, {"HOME": str(tmp_path / "none")}
+    assert house().folder("", home) == str(tmp_path)
+    assert house().folder("sub", home) == str(tmp_path / "sub")
+    assert house().folder("", none) == "/"
+    assert house().folder("/srv", none) == "/srv"
+
+
 def test_what_cannot_be_run_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("x")
     for name in (str(tmp_path / "text"), str(tmp_path)):

@@ -64,7 +64,9 @@ async def rooms(client: "Client", where: Where, incomplete: str) -> Iterable[str
 @_completer
 async def accounts(client: "Client", where: Where, incomplete: str) -> Iterable[str]:
     """For admins; behind NAME/ its devices."""
-    listed = await client.call("accounts.list")
+    from .accounts import all_accounts
+
+    listed = await all_accounts(client, PATIENCE)
     if "/" not in incomplete:
         return [each["account"] for each in listed if not each.get("revoked")]
     return [f"{each['account']}/{device['name']}" for each in listed for device in each.get("devices", ())]

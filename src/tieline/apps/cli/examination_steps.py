@@ -21,7 +21,7 @@ from tieline.errors import (
     TooManyAttempts,
 )
 from tieline.transports.endpoint import is_loopback
-from tieline.transports.tls import NATIVE, pin_of
+from tieline.transports.tls import NATIVE, client_context, pin_of
 
 from .examination import Finding, Patient, Step, broken, fine, odd
 from .exit_codes import ExitCode, exit_code
@@ -137,7 +137,7 @@ def _tls(patient: Patient) -> Finding | None:
     if not patient.address.tls:
         return _plain(patient)
     try:
-        der = _certificate(patient)
+        der = _certificate(patient, _anybody())
     except (ssl.SSLError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         return broken(
@@ -149,6 +149,8 @@ def _tls(patient: Patient) -> Finding | None:
             f"What listens there does not answer a TLS hello: {error.strerror or error}.",
             "Check the port: it may be another program's.",
         )
+    if not patient.pin and _is_trusted(patient):
+        return fine(f"Its certificate is for {patient.address.host}, and signed by somebody this machine trusts.")
     return _judge(patient.pin, pin_of(der))
 
 
@@ -183,12 +185,24 @@ def _without_advice(error: BaseException) -> str:
     return reason.rpartition(": ")[0] or reason
 
 
-def _certificate(patient: Patient) -> bytes:
+def _anybody() -> ssl.SSLContext:
+    """Whatever is shown is to be looked at; nothing is sent that a stranger must not have."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([NATIVE])
-    # Whatever is shown is to be looked at; nothing is sent that a stranger must not have.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _is_trusted(patient: Patient) -> bool:
+    """Without a pin the system's authorities decide, here as when a client dials."""
+    try:
+        return bool(_certificate(patient, client_context()))
+    except OSError:
+        return False
+
+
+def _certificate(patient: Patient, context: ssl.SSLContext) -> bytes:
     with (
         socket.create_connection((patient.reached, patient.address.port), timeout=patient.timeout) as plain,
         context.wrap_socket(plain, server_hostname=patient.address.host or None) as secure,
@@ -222,7 +236,7 @@ def _login(patient: Patient) -> Finding | None:
     try:
         return asyncio.run(_visit(patient))
     except (TielineError, TimeoutError) as error:
-        return _no_login(error)
+        return _no_login(error, here=patient.address.scheme == "unix")
 
 
 async def _visit(patient: Patient) -> Finding:
@@ -238,11 +252,15 @@ async def _visit(patient: Patient) -> Finding:
         )
 
 
-def _no_login(error: BaseException) -> Finding:
+def _no_login(error: BaseException, *, here: bool) -> Finding:
     code = exit_code(error) or ExitCode.FAILED
     do = "Try again; if it stays so, ask the server's owner to look at its log."
     if isinstance(error, PinMismatch):
         do = "Ask its owner for a fresh ticket."
+    elif isinstance(error, LoginFailed) and here:
+        do = (
+            "Run it as the user who runs the server (sudo -u USER), or ask its owner for a ticket: tieline join TICKET."
+        )
     elif isinstance(error, LoginFailed):
         do = "This device may have been revoked: ask the server's owner for a new ticket, then `tieline join TICKET`."
     elif isinstance(error, TooManyAttempts):

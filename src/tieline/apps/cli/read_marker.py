@@ -26,7 +26,9 @@ class ReadMarker:
 
     def saw(self, position: int) -> None:
         """Everything up to there is on the screen."""
-        self._seen = max(self._seen, position)
+        if position < self._seen:  # the server lost what was seen of it: an older backup came back
+            self._noted = 0
+        self._seen = position
         # A guest is somebody else the next time.
         if self._noting is None and self._seen > self._noted and not self._client.identity.account.startswith(GUEST):
             self._noting = asyncio.create_task(self._note_soon())

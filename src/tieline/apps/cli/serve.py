@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from tieline.config import FILE_NAME, SETTINGS, Setting
+from tieline.errors import TielineError
 
 from .commands import examples
+from .exit_codes import exit_code
 
 
 def _option(setting: Setting) -> click.Option:
@@ -31,9 +33,16 @@ def _serve(config_file: Path | None, **flags: Any) -> None:
 
     config = load(flags, file=config_file)
     logs.set_up(config.log_level, as_json=config.json_log)
-    from .serving import run
+    from .serving import log, run
 
-    run(config)
+    try:
+        run(config)
+    except TielineError as error:
+        code = exit_code(error)
+        if code is None or not config.json_log:
+            raise
+        log.error("%s", error)
+        raise click.exceptions.Exit(code) from error
 
 
 serve = click.Command(

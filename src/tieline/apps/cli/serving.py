@@ -42,17 +42,26 @@ async def _serve(config: Config) -> None:
         files_quota=config.files_quota,
         files_space=config.files_space,
     )
-    with stop_signals(lambda: note("Finishing what is open; Ctrl-C again stops at once.")) as stop:
+    # Where programs read the log there is nothing else in it; and a ticket, least of all.
+    silent = config.json_log and not sys.stderr.isatty()
+
+    def stopping() -> None:
+        if not silent:
+            note("Finishing what is open; Ctrl-C again stops at once.")
+
+    with stop_signals(stopping) as stop:
         async with server.serving(*config.listen, f"unix:{config.socket}") as addresses:
-            show(await _running(server, config, addresses))
+            owner, new = await _owner(server)
+            if not silent:
+                show(await _running(server, config, addresses, owner, new=new))
             log.info("serving on %s", ", ".join(addresses))
             await stop.wait()
             log.info("draining")
     log.info("stopped")
 
 
-async def _running(server: Server, config: Config, addresses: list[str]) -> Running:
-    owner, ticket = await _first_ticket(server, addresses)
+async def _running(server: Server, config: Config, addresses: list[str], owner: str, *, new: bool) -> Running:
+    ticket = await _ticket(server, addresses, owner) if new else ""
     return Running(
         name=config.name,
         addresses=addresses,
@@ -67,16 +76,21 @@ async def _running(server: Server, config: Config, addresses: list[str]) -> Runn
     )
 
 
-async def _first_ticket(server: Server, addresses: list[str]) -> tuple[str, str]:
-    """The owner's name, and at the first start a ticket for another machine of theirs."""
+async def _owner(server: Server) -> tuple[str, bool]:
+    """The owner's name, and whether there was none before."""
     owner = await server.accounts.owner()
     if owner is not None:
-        return owner, ""
-    created = await server.accounts.create_owner(_owner_name())
+        return owner, False
+    return (await server.accounts.create_owner(_owner_name())).name, True
+
+
+async def _ticket(server: Server, addresses: list[str], owner: str) -> str:
+    """One for another machine of the owner's, if that could reach us."""
     places = reachable(addresses) or [place for place in map(parse, addresses) if place.scheme != "unix"]
     if not places:
-        return created.name, ""
-    return created.name, await server.invite(created.name, can=None, where=places[0].where)
+        return ""
+    # Before the network is up there is no address yet: then it is this machine's name.
+    return await server.invite(owner, can=None, where=places[0].where if places[0].host else None)
 
 
 def _owner_name() -> str:

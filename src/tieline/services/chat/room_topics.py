@@ -25,12 +25,15 @@ class RoomTopics:
         self._limits = limits
         self._topics: dict[str, Topic] = {}
         self._heads: dict[str, int] = {}
+        self._begun: dict[str, int] = {}  # where rooms ended when this server first stored something there
         self._asking = 0
 
     def committed(self, added: Committed) -> None:
         """The store has these on disk now."""
         for room, posts in added.items():
             self._heads[room] = posts[-1].outcome.position
+            if room not in self._begun and len(self._begun) < _HEADS_HELD:
+                self._begun[room] = posts[0].outcome.position - 1
             topic = self._topics.get(room)
             if topic is None:
                 continue
@@ -79,6 +82,12 @@ class RoomTopics:
             self._presence.moved(room, peer.identity.account, came=came)
 
         topic = self._topics[room] = Topic(
-            f"room/{room}", position=head, read=read, on_change=moved, limits=self._limits
+            f"room/{room}",
+            position=head,
+            read=read,
+            begun=self._begun.get(room),
+            settled=lambda: self._store.head(room),
+            on_change=moved,
+            limits=self._limits,
         )
         return topic

@@ -53,9 +53,12 @@ class House:
         return {**self._own, **given}
 
     def folder(self, cwd: str, environment: Mapping[str, str]) -> str:
-        """Where a command starts: below the home folder, unless its caller says otherwise."""
+        """Where a command starts: below the home folder, unless its caller says otherwise. Users that run services may
+        have none; then it is /, as in a login (login(1))."""
         home = environment["HOME"]
-        return os.path.join(home, os.path.expanduser(cwd)) if cwd else home
+        if cwd:
+            return os.path.join(home, os.path.expanduser(cwd))
+        return home if os.path.isdir(home) else "/"
 
     def check_size(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Raises InvalidArgument, LimitExceeded."""

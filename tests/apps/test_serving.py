@@ -1,0 +1,85 @@
+"""A server as those who look after it meet it: its log, its signals, what it says of its certificate."""
+
+import datetime
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from tieline.transports.certificate import make_certificate
+
+from .conftest import People, Person, Serve
+
+
+def test_with_json_log_every_line_is_json_and_no_ticket_is_among_them(serve: Serve, owner: Person) -> None:
+    server = serve("--json-log")
+    assert "ticket" not in owner.out("accounts")
+    ticket = owner.out("invite", "ada").strip()
+    assert server.stop() == 0
+    entries = [json.loads(line) for line in server.text.splitlines()]
+    assert [entry["message"] for entry in entries if entry["logger"] == "tieline.serve"][-2:] == ["draining", "stopped"]
+    assert ticket.partition("#")[2] not in server.text
+
+
+def test_what_keeps_a_server_from_starting_is_in_its_json_log_too(serve: Serve, people: People) -> None:
+    port = serve().port
+    done = people("other").run("serve", "--json-log", "--listen", f"127.0.0.1:{port}")
+    assert done.returncode == 2
+    assert f"port {port} is in use" in json.loads(done.stderr)["message"]
+
+
+def test_a_terminal_that_goes_away_may_say_so_twice(serve: Serve, owner: Person) -> None:
+    server = serve()
+    # A call that never ends holds up the draining.
+    busy: subprocess.Popen[str] = owner.start("call", "echo.count", "to=1000000000")
+    assert busy.stdout is not None
+    busy.stdout.readline()
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.stderr is not None
+    for line in server.process.stderr:
+        if "draining" in line:
+            break
+    server.process.send_signal(signal.SIGHUP)
+    assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    busy.kill()
+
+
+def test_a_server_started_with_nohup_outlives_its_terminal(serve: Serve, owner: Person) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, for what it starts
+    try:
+        server = serve()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    server.process.send_signal(signal.SIGHUP)
+    assert owner.out("call", "echo.upper", "text=here") == '"HERE"\n'
+    assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(("days", "said"), [(-3, "expired on"), (10, "expires on"), (200, "")])
+def test_a_certificate_of_ones_own_that_runs_out_is_told_of(serve: Serve, tmp_path: Path, days: int, said: str) -> None:
+    cert, key = lasting(tmp_path, days)
+    text = serve("--cert", str(cert), "--key", str(key)).text
+    assert ("warning" in text) == bool(said)
+    assert f"the certificate in {cert} {said}" in text or not said
+
+
+def lasting(folder: Path, days: int) -> tuple[Path, Path]:
+    """Files of a certificate that is good for so many days more, and of its key."""
+    key = make_certificate([])[1]
+    secret = load_pem_private_key(key, None)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "lab")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, secret.public_key(), 1)  # type: ignore[arg-type]
+        .not_valid_before(now - datetime.timedelta(days=100))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .sign(secret, hashes.SHA256())  # type: ignore[arg-type]
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key)
+    return folder / "cert.pem", folder / "key.pem"
