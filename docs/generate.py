@@ -33,6 +33,8 @@ _GIVEN = {
 "Classes whose objects users are given and never make."
 _SHOWN = ("following", "failures", "codecs", "sealed", "blocking_kinds", "test_clock", "test_transport")
 "Examples that the library page shows, for what no other page shows."
+_TYPES = """A value of such a type is a map of these fields by name, unless it says otherwise. A field with a default may
+be missing, and has that then; one you do not know is to be ignored."""
 _INCLUDED = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n.*?```", re.DOTALL)
 _DIAGRAM = re.compile(r"<!-- moves -->\n.*?<!-- /moves -->", re.DOTALL)
 
@@ -126,9 +128,11 @@ def methods_page() -> str:
         needs = f"Needs the scope `{handler.scope}`. " if handler.scope else ""
         lines += [f"## {handler.name}{stream}", "", f"`{handler.name}{signature(handler.function)}`", ""]
         lines += [needs + handler.doc, ""]
-    lines += ["## Types", ""]
+    lines += ["## Types", "", _TYPES, ""]
     for kind in sorted(_structs(handlers), key=lambda kind: (kind.__name__, kind.__module__)):
-        lines += [f"### {kind.__name__}", "", inspect.getdoc(kind) or "", ""]
+        # Not inspect.getdoc, which gives msgspec's own text for a struct that has none.
+        array = " Travels as an array, in this order." if kind.__struct_config__.array_like else ""
+        lines += [f"### {kind.__name__}", "", inspect.cleandoc(kind.__dict__["__doc__"]) + array, ""]
         reasons = attribute_docs(kind)
         for name, hint in fields(kind).items():
             lines.append(f"- `{name}: {hint}`" + (f" — {reasons[name]}" if name in reasons else ""))
