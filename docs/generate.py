@@ -33,8 +33,8 @@ _GIVEN = {
 "Classes whose objects users are given and never make."
 _SHOWN = ("following", "failures", "codecs", "sealed", "blocking_kinds", "test_clock", "test_transport")
 "Examples that the library page shows, for what no other page shows."
-_TYPES = """A value of such a type is a map of these fields by name, unless it says otherwise. One that has a default may
-be missing, and has that then; one that you do not know is to be ignored."""
+_TYPES = """A value of such a type is a map of these fields by name, unless it says otherwise. One that has a
+default may be missing, and has that then; one that you do not know is to be ignored."""
 _INCLUDED = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n.*?```", re.DOTALL)
 _DIAGRAM = re.compile(r"<!-- moves -->\n.*?<!-- /moves -->", re.DOTALL)
 
