@@ -1,4 +1,4 @@
-"""Writes the reference pages, and the diagram in design.md, from the code: `make docs`. Pure but for `main`.
+"""Writes the reference pages, the diagram in design.md and the example in protocol.md from the code: `make docs`.
 
 What cannot be guessed is in docstrings; what is here only sorts them. `tests/docs` says when a page is stale.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import exchange
 import msgspec
 from source import attribute_docs, fields, members, signature
 
@@ -33,7 +34,10 @@ _GIVEN = {
 "Classes whose objects users are given and never make."
 _SHOWN = ("following", "failures", "codecs", "sealed", "blocking_kinds", "test_clock", "test_transport")
 "Examples that the library page shows, for what no other page shows."
+_TYPES = """A value of such a type is a map of these fields by name, unless it says otherwise. One that has a
+default may be missing, and has that then; one that you do not know is to be ignored."""
 _INCLUDED = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n.*?```", re.DOTALL)
+_EXCHANGE = re.compile(r"<!-- exchange -->\n.*?<!-- /exchange -->", re.DOTALL)
 _DIAGRAM = re.compile(r"<!-- moves -->\n.*?<!-- /moves -->", re.DOTALL)
 
 
@@ -126,9 +130,11 @@ def methods_page() -> str:
         needs = f"Needs the scope `{handler.scope}`. " if handler.scope else ""
         lines += [f"## {handler.name}{stream}", "", f"`{handler.name}{signature(handler.function)}`", ""]
         lines += [needs + handler.doc, ""]
-    lines += ["## Types", ""]
+    lines += ["## Types", "", _TYPES, ""]
     for kind in sorted(_structs(handlers), key=lambda kind: (kind.__name__, kind.__module__)):
-        lines += [f"### {kind.__name__}", "", inspect.getdoc(kind) or "", ""]
+        # Not inspect.getdoc, which gives msgspec's own text for a struct that has none.
+        array = " Travels as an array, in this order." if kind.__struct_config__.array_like else ""
+        lines += [f"### {kind.__name__}", "", inspect.cleandoc(kind.__dict__["__doc__"]) + array, ""]
         reasons = attribute_docs(kind)
         for name, hint in fields(kind).items():
             lines.append(f"- `{name}: {hint}`" + (f" — {reasons[name]}" if name in reasons else ""))
@@ -161,13 +167,14 @@ def library_page() -> str:
 
 
 def with_parts(text: str) -> str:
-    """A page with the files it shows, and the diagram of legal moves, as they are now."""
+    """A page with the files it shows, the diagram of legal moves and the worked example, as they are now."""
 
     def included(match: re.Match[str]) -> str:
         path = match["path"]
         return f"<!-- file: {path} -->\n```python\n{(ROOT / path).read_text()}```"
 
     diagram = f"<!-- moves -->\n\n```mermaid\n{moves.mermaid()}\n```\n\n<!-- /moves -->"
+    text = _EXCHANGE.sub(lambda _: f"<!-- exchange -->\n\n{exchange.markdown()}\n\n<!-- /exchange -->", text)
     return _DIAGRAM.sub(lambda _: diagram, _INCLUDED.sub(included, text))
 
 

@@ -27,10 +27,13 @@ def members(value: type) -> dict[str, Any]:
 
 
 def fields(kind: type) -> dict[str, str]:
+    """Name and type of each field, the type with its default: `bool = False`."""
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     return {
-        ast.unparse(node.target): ast.unparse(node.annotation) for node in body.body if isinstance(node, ast.AnnAssign)
+        ast.unparse(node.target): ast.unparse(node.annotation) + (f" = {ast.unparse(node.value)}" if node.value else "")
+        for node in body.body
+        if isinstance(node, ast.AnnAssign)
     }
 
 

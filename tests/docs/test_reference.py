@@ -50,6 +50,15 @@ def test_every_limit_setting_and_command_is_in_the_reference(pages: dict[str, st
     assert [name for name in COMMANDS if f"## tieline {name}\n" not in pages["docs/reference/commands.md"]] == []
 
 
+def test_a_type_of_a_method_says_what_it_is_and_how_it_travels(pages: dict[str, str]) -> None:
+    methods = pages["docs/reference/methods.md"]
+    assert msgspec.Struct.__doc__ is not None
+    assert msgspec.Struct.__doc__.strip().splitlines()[0] not in methods
+    assert "- `duplicate: bool = False`" in methods
+    _, _, verifier = methods.partition("### Verifier\n")
+    assert "Travels as an array, in this order." in verifier.split("###")[0]
+
+
 def test_every_command_is_in_the_readme(root: Path) -> None:
     readme = (root / "README.md").read_text()
     assert [name for name in COMMANDS if f"`tieline {name}" not in readme] == []

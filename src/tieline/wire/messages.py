@@ -25,7 +25,7 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Auth(msgspec.Struct, array_like=True, frozen=True):
-    """One step of the login exchange; `mechanism` matters in the client's first only."""
+    """One step of the login exchange; each names the same mechanism."""
 
     mechanism: str
     data: bytes

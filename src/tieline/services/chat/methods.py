@@ -39,10 +39,14 @@ class RoomList(msgspec.Struct, frozen=True):
 
 
 class TopicLine(msgspec.Struct, frozen=True):
+    """What a room is about, as it is set now; empty for nothing."""
+
     topic_line: str
 
 
 class Marker(msgspec.Struct, frozen=True):
+    """Everything up to `position` was read."""
+
     position: int
 
 
