@@ -3,6 +3,7 @@
 import datetime
 import json
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+import tieline
+from tieline.apps.cli import serving
+from tieline.transports.address import parse
 from tieline.transports.certificate import make_certificate
 
 from .conftest import People, Person, Serve
@@ -24,6 +28,15 @@ def test_with_json_log_every_line_is_json_and_no_ticket_is_among_them(serve: Ser
     entries = [json.loads(line) for line in server.text.splitlines()]
     assert [entry["message"] for entry in entries if entry["logger"] == "tieline.serve"][-2:] == ["draining", "stopped"]
     assert ticket.partition("#")[2] not in server.text
+
+
+async def test_before_the_network_is_up_the_first_ticket_names_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "reachable", lambda addresses: [])
+    server = tieline.Server()
+    async with server.serving("tcp://:0") as addresses:
+        await server.accounts.create_owner("ada")
+        ticket = parse(await serving._ticket(server, addresses, "ada"))
+    assert (ticket.host, ticket.port) == (socket.gethostname(), parse(addresses[0]).port)
 
 
 def test_what_keeps_a_server_from_starting_is_in_its_json_log_too(serve: Serve, people: People) -> None:

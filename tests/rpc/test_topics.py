@@ -84,6 +84,37 @@ async def test_one_begins_behind_the_position_one_names(join, room, after, first
     assert await take(subscription, 7 - first) == list(range(first, 7))
 
 
+async def test_who_knows_of_an_event_before_it_is_published_is_not_sent_all_anew(join):
+    """As from a page of history that was read between the commit and its publishing."""
+
+    async def settled():
+        topic.publish("stored already")
+
+    handlers, topics = Handlers(), Topics()
+    topic_methods.install(handlers, topics)
+    topic = topics.add(Topic("ticks", settled=settled))
+    client, _ = await join(handlers)
+    topic.publish("old")
+    subscription = client.subscribe("ticks", after=2)
+    assert (await subscription.open())["position"] == 2
+    topic.publish("new")
+    assert await take(subscription, 1) == [3]
+
+
+async def test_what_came_since_the_server_began_is_news_to_who_has_seen_more_than_there_is(join):
+    topic = Topic("ticks", position=10, begun=8, read=reading_nothing)
+    handlers, topics = Handlers(), Topics()
+    topic_methods.install(handlers, topics)
+    topics.add(topic)
+    client, _ = await join(handlers)
+    for after, start in ((None, 10), (9, 9), (99, 8)):
+        assert (await client.subscribe("ticks", after=after).open())["position"] == start
+
+
+async def reading_nothing(after, limit):
+    return []
+
+
 async def test_an_event_says_topic_position_and_value(join, room):
     client, _ = await join(room.handlers)
     room.publish({"a": 1})
