@@ -54,3 +54,9 @@ async def test_who_never_speaks_tieline_is_given_up() -> None:
             async with tieline.connect(f"tcp://127.0.0.1:{port}"):
                 pass
         assert len(callers) == 3
+
+
+async def test_who_says_no_address_is_told_of_profiles_too() -> None:
+    with pytest.raises(tieline.AddressError, match=r"is empty; .* profile="):
+        async with tieline.connect():
+            pass

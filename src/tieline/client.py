@@ -17,6 +17,7 @@ import msgspec
 
 from tieline import profiles
 from tieline.errors import (
+    AddressError,
     ConfigError,
     DeadlineExceeded,
     DialFailed,
@@ -281,13 +282,17 @@ async def connect(
     `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
     `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
     `profile` is one that `tieline join` has written (its first is "default"), and says all of this.
-    `handlers` are methods the server may call here. Raises DialFailed, PlainRefused, PinMismatch, LoginFailed,
-    AddressError.
+    `handlers` are methods the server may call here. Connecting and logging in may take `Limits.opening` seconds each.
+    Raises DialFailed, PlainRefused, PinMismatch, LoginFailed, AddressError.
     """
     if profile is not None:
         known = profiles.known(profile)
         address, account, device, key = address or known.address, known.account, known.device, known.key
         pin = known.pin or None
+    elif address == "":
+        raise AddressError(
+            "address", 'is empty; give one, or a profile that `tieline join` has written: profile="default"'
+        )
     where = parse(address)
     if pin is not None:
         where = msgspec.structs.replace(where, pin=pin)
