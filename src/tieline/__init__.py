@@ -39,7 +39,7 @@ from tieline.errors import (
 from tieline.version import __version__
 
 if TYPE_CHECKING:
-    from tieline import commands, files, sync
+    from tieline import commands, files, sync, testing
     from tieline.client import Client, connect
     from tieline.limits import Limits
     from tieline.link.datagram_opening import datagrams
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tieline.rpc.feeds import Subscription
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
+    from tieline.rpc.stream import Stream
     from tieline.rpc.topic import Topic
     from tieline.server import Server
     from tieline.wire.codecs import Codec, Fixed, LengthPrefixed, Raw
@@ -85,6 +86,7 @@ _HOMES = {
     "Peer": "tieline.rpc.peer",
     "Raw": "tieline.wire.codecs",
     "Server": "tieline.server",
+    "Stream": "tieline.rpc.stream",
     "Subscription": "tieline.rpc.feeds",
     "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topic",
@@ -94,7 +96,7 @@ _HOMES = {
     "listen": "tieline.link.talks",
 }
 
-_MODULES = ("commands", "files", "sync")
+_MODULES = ("commands", "files", "sync", "testing")
 
 __all__ = [
     "MORE",
@@ -140,6 +142,7 @@ __all__ = [
     "ProtocolError",
     "Raw",
     "Server",
+    "Stream",
     "Subscription",
     "Talks",
     "TielineError",
@@ -155,6 +158,7 @@ __all__ = [
     "files",
     "listen",
     "sync",
+    "testing",
 ]
 
 

@@ -125,7 +125,15 @@ class Caller:
                     raise
             timeout = self._left(ends)
 
-    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Stream:
+    @overload
+    def stream(self, method: str, /, *, timeout: float | None = ..., returns: type[T], **params: Any) -> Stream[T]: ...
+
+    @overload
+    def stream(
+        self, method: str, /, *, timeout: float | None = ..., returns: UnionType | None = ..., **params: Any
+    ) -> Stream[Any]: ...
+
+    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Stream[Any]:
         """Call a method that answers with a stream: `async for item in peer.stream(…)`.
 
         Items are decoded as `returns` when given. The call is made when the loop begins; leaving it cancels the
