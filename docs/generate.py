@@ -28,7 +28,7 @@ from tieline.wire import moves
 ROOT = Path(__file__).parent.parent
 _NOTE = "<!-- Written by `make docs` from the code; change it there. -->\n"
 _GIVEN = {
-    *("Client", "Peer", "Subscription", "Items", "Events", "Link", "Talks", "Datagrams", "BlockingLink"),
+    *("Client", "Peer", "Stream", "Subscription", "Items", "Events", "Link", "Talks", "Datagrams", "BlockingLink"),
     *("BlockingDatagrams", "Files", "RemoteFile", "Command", "Codec"),
 }
 "Classes whose objects users are given and never make."

@@ -67,3 +67,9 @@ async def test_an_answer_that_will_not_change_is_believed_at_once(greeting: byte
             async with tieline.connect(f"tcp://127.0.0.1:{port}"):
                 pass
         assert len(callers) == 1
+
+
+async def test_who_says_no_address_is_told_of_profiles_too() -> None:
+    with pytest.raises(tieline.AddressError, match=r"is empty; .* profile="):
+        async with tieline.connect():
+            pass

@@ -67,7 +67,9 @@ async def use(peer: tieline.Client) -> None:
     maybe: float | None = await peer.call("average", readings=[Reading("a", 1.0)], returns=float | None)
     assert maybe == 1.0
     async for number in peer.stream("count", to=3, returns=int):
-        assert number >= 0
+        assert_type(number, int)
+    stream: tieline.Stream[int] = peer.stream("count", to=3, returns=int)
+    await stream.aclose()
     position: int = ticks.publish("tick")
     async for event in peer.subscribe("ticks", after=0):
         assert_type(event, tieline.Event)
@@ -85,8 +87,8 @@ def use_blocking(address: str) -> None:
     with tieline.sync.connect(address) as peer:
         assert_type(peer.call("slow", returns=Reading), Reading)
         assert peer.call("sum", numbers=iter([1, 2]), timeout=2) == 3
-        for number in peer.stream("count", to=3):
-            assert number >= 0
+        for number in peer.stream("count", to=3, returns=int):
+            assert_type(number, int)
         for event in peer.subscribe("ticks", after=0):
             assert_type(event, tieline.Event)
             break

@@ -3,7 +3,6 @@
 import asyncio
 
 import tieline
-from tieline import testing
 
 
 def what_now(error: tieline.TielineError) -> str:
@@ -38,7 +37,7 @@ def what_now(error: tieline.TielineError) -> str:
 
 
 async def main() -> None:
-    async with testing.server() as server:
+    async with tieline.testing.server() as server:
 
         @server.method("shelf.take", scope="chat")
         async def take(item: str) -> str:
@@ -47,7 +46,8 @@ async def main() -> None:
             await asyncio.sleep(3600)
             return item
 
-        async with testing.connect(server) as ada, testing.connect(server, scopes=()) as guest:
+        connect = tieline.testing.connect
+        async with connect(server) as ada, connect(server, scopes=()) as guest:
             for call in (
                 ada.call("shelf.take", item="ladder"),
                 ada.call("shelf.take", item="saw", timeout=0.05),

@@ -14,7 +14,7 @@ async def main(address: str) -> None:
             print(entry.name, entry.size, entry.digest[:8])
         async with peer.files.open("/lab/results/numbers.txt") as file:
             print(await file.read(4))
-        await peer.files.get("/lab/results", "copy")
+        (await peer.files.get("/lab/results", "copy")).check()
 
 
 asyncio.run(main(sys.argv[1]))

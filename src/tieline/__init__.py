@@ -39,7 +39,7 @@ from tieline.errors import (
 from tieline.version import __version__
 
 if TYPE_CHECKING:
-    from tieline import commands, files, sync
+    from tieline import commands, files, sync, testing
     from tieline.client import Client, connect
     from tieline.limits import Limits
     from tieline.link.datagram_opening import datagrams
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tieline.message_ids import message_id
     from tieline.rpc.handlers import Handlers
     from tieline.rpc.peer import Peer
+    from tieline.rpc.stream import Stream
     from tieline.rpc.subscription import Subscription
     from tieline.rpc.topic import Topic
     from tieline.server import Server
@@ -86,6 +87,7 @@ _HOMES = {
     "Peer": "tieline.rpc.peer",
     "Raw": "tieline.wire.codecs",
     "Server": "tieline.server",
+    "Stream": "tieline.rpc.stream",
     "Subscription": "tieline.rpc.subscription",
     "Talks": "tieline.link.talks",
     "Topic": "tieline.rpc.topic",
@@ -96,7 +98,7 @@ _HOMES = {
     "message_id": "tieline.message_ids",
 }
 
-_MODULES = ("commands", "files", "sync")
+_MODULES = ("commands", "files", "sync", "testing")
 
 __all__ = [
     "MORE",
@@ -142,6 +144,7 @@ __all__ = [
     "ProtocolError",
     "Raw",
     "Server",
+    "Stream",
     "Subscription",
     "Talks",
     "TielineError",
@@ -158,6 +161,7 @@ __all__ = [
     "listen",
     "message_id",
     "sync",
+    "testing",
 ]
 
 

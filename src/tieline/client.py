@@ -17,6 +17,7 @@ import msgspec
 
 from tieline import profiles
 from tieline.errors import (
+    AddressError,
     ConfigError,
     DeadlineExceeded,
     DialFailed,
@@ -54,8 +55,8 @@ _NOBODY = Identity("", "", frozenset(), "native", "")
 class Client(Peer):
     """A Peer whose lost link is dialled again, with growing pauses, until `close()` or until the login is refused.
 
-    Calls made meanwhile wait for the new link as long as their timeout allows; subscriptions go on at their position.
-    Calls that were open fail with LinkClosed, unless made with `retry=True`.
+    Made by `tieline.connect`. Calls made meanwhile wait for the new link as long as their timeout allows;
+    subscriptions go on at their position. Calls that were open fail with LinkClosed, unless made with `retry=True`.
     """
 
     comes_back = True
@@ -279,13 +280,17 @@ async def connect(
     `address` is `tieline://host/account?pin=…` or a ticket, `tls://…`, `tcp://…` (its own machine only) or
     `unix:/path`. Without `key` or `password` it comes as whoever it is (Unix socket), with the ticket, or as a guest.
     `profile` is one that `tieline join` has written (its first is "default"), and says all of this.
-    `handlers` are methods the server may call here. Raises DialFailed, PlainRefused, PinMismatch, LoginFailed,
-    AddressError.
+    `handlers` are methods the server may call here. All of it may take twice `Limits.opening` seconds (20 s).
+    Raises DialFailed, PlainRefused, PinMismatch, LoginFailed, AddressError.
     """
     if profile is not None:
         known = profiles.known(profile)
         address, account, device, key = address or known.address, known.account, known.device, known.key
         pin = known.pin or None
+    elif address == "":
+        raise AddressError(
+            "address", 'is empty; give one, or a profile that `tieline join` has written: profile="default"'
+        )
     where = parse(address)
     if pin is not None:
         where = msgspec.structs.replace(where, pin=pin)

@@ -6,7 +6,7 @@ KiB = 1024
 MiB = 1024 * KiB
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """One object, handed down from the server or client to every floor of the house."""
 
     frame: int = 1 * MiB

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tieline.config import default_name
 from tieline.doors.http import HttpDoor, own_hosts
@@ -101,6 +101,7 @@ class Server:
         self.accounts: Accounts
         self.tokens: Tokens
         self.files: file_service.Files
+        self._began = False
         self._data = None if str(data) == ":memory:" else Path(data)
         self._guests = GUEST_SCOPES if guests else None
         self._allow_plain = allow_plain
@@ -109,6 +110,12 @@ class Server:
         self._cert, self._key = cert, key
         self._room = file_service.Room(files_quota, files_space)
         topic_methods.install(self.handlers, self.topics)
+
+    if not TYPE_CHECKING:  # who checks types would then believe in any name
+
+        def __getattr__(self, name: str) -> Any:
+            yet = "" if self.__dict__.get("_began") else " yet: it does not serve (`async with server.serving(…)`)"
+            raise AttributeError(f"this server has no {name!r}{yet}")
 
     def method(
         self, name: str | None = None, *, scope: str | None = None, thread: bool = False
@@ -131,8 +138,12 @@ class Server:
     async def serving(self, *addresses: str) -> AsyncIterator[list[str]]:
         """Serve on these addresses (none: in this process only), and drain on leaving.
 
-        Gives the addresses as they came out, port 0 replaced. Raises AddressError and ConfigError.
+        Gives the addresses as they came out, port 0 replaced. Leaving, as by Ctrl-C, takes no new calls and lets the
+        open ones finish, for `Limits.drain` seconds at most. Raises AddressError and ConfigError.
         """
+        if self._began:
+            raise RuntimeError("a Server serves once; make a new one to serve again")
+        self._began = True
         async with AsyncExitStack() as stack:
             await self._start(stack)
             for address in addresses:

@@ -33,7 +33,7 @@ PRINTED = {
         "Netstrings b'hello'",
     ],
     "sealed": ["b'HELLO'"],
-    "following": ["[(2, 1), (3, 2)]", "owner at local, by unix", "1 file put", "all is well"],
+    "following": ["[(2, 1), (3, 2)]", "owner at local, by unix", "[0, 1, 2]", "1 file put", "all is well"],
 }
 
 

@@ -22,6 +22,7 @@ PAGES = [
     "docs/howto/call-machines.md",
     "docs/howto/files.md",
     "docs/howto/run-a-server.md",
+    "docs/howto/write-a-client.md",
     "docs/howto/write-a-service.md",
     "docs/protocol.md",
 ]

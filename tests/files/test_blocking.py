@@ -27,7 +27,9 @@ async def test_files_without_asyncio(house: House, stack: AsyncExitStack) -> Non
                 assert b"".join(file.blocks()) == data
             with peer.files.open("/lab/x") as file:
                 assert file.read(4) == data[:4]
-            peer.files.remove("/lab/x")
+            peer.files.make("/lab/old")
+            assert peer.files.move("/lab/x", "/lab/old") == "/lab/old/x"
+            peer.files.remove("/lab/old", whole=True)
             assert peer.files.list("/lab") == []
 
     await asyncio.to_thread(program)

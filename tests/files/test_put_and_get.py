@@ -318,3 +318,30 @@ async def test_a_link_that_is_lost_while_it_is_asked_what_is_there_is_no_end(
     assert peer.link is not None
     peer.link.stream.abort()
     await asked
+
+
+async def test_what_failed_is_told_and_raised_when_asked_to(house: House, stack: AsyncExitStack) -> None:
+    ada = await house.login(stack, "ada")
+    (house.folder / "x").write_text("x")
+    assert (await ada.files.put(house.folder / "x", "/lab/")).check().files == 1
+    some = await ada.files.put([house.folder / "x", house.folder / "y"], "/lab/")
+    assert (some.skipped, [failed.path for failed in some.failed]) == (1, [str(house.folder / "y")])
+    with pytest.raises(tieline.CallError, match="y: no such file") as caught:
+        some.check()
+    assert caught.value.data == some.failed
+    none = await ada.files.get(["/lab/a", "/lab/b"], house.folder / "here")
+    with pytest.raises(tieline.CallError, match=r"/lab/a: .* \(and 1 more\)"):
+        none.check()
+
+
+async def test_folders_are_made_and_things_moved(house: House, stack: AsyncExitStack) -> None:
+    ada = await house.login(stack, "ada")
+    (house.folder / "x").write_text("x")
+    await ada.files.make("/lab/2026", parents=True)
+    await ada.files.put(house.folder / "x", "/lab/")
+    assert await ada.files.move("/lab/x", "/lab/2026/") == "/lab/2026/x"
+    await ada.files.put(house.folder / "x", "/lab/")
+    with pytest.raises(Conflict):
+        await ada.files.move("/lab/x", "/lab/2026/x")
+    assert await ada.files.move("/lab/x", "/lab/2026/x", replace=True) == "/lab/2026/x"
+    assert [entry.name for entry in await ada.files.list("/lab")] == ["2026"]

@@ -65,6 +65,52 @@ async def test_a_talk_that_fails_ends_its_caller_only(nothing_is_left, caplog):
     assert "a mistake in the talk" in caplog.text
 
 
+class Summed:
+    """A byte, and its checksum: itself once more."""
+
+    def encode(self, message, /):
+        return bytes((message, message))
+
+    def decode(self, inbox, /):
+        pair = inbox.exactly(2)
+        if pair is tieline.MORE:
+            return pair
+        if pair == b"!!":
+            return pair.number
+        if pair[0] != pair[1]:
+            raise ValueError("wrong checksum")
+        return pair[0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "logged"),
+    [
+        (b"11", "the peer closed the link", False),
+        (b"12", "Summed cannot read what came (ValueError: wrong checksum)", False),
+        (b"1", "the peer closed the link in the middle of a message: 1 bytes for Summed had come", False),
+        (b"!!", "Summed cannot read what came (AttributeError", True),
+    ],
+)
+async def test_a_codec_of_ones_own_tells_bad_bytes_from_its_own_mistakes(caplog, sent, told, logged):
+    ends = asyncio.Queue()
+
+    async def talk(link):
+        try:
+            async for _ in link:
+                pass
+        except tieline.ProtocolError as error:
+            ends.put_nowait(str(error))
+            raise
+        ends.put_nowait(link.end)
+
+    async with tieline.listen(LOCAL, talk, codec=Summed()) as listener:
+        async with tieline.dial(listener.address) as link:
+            await link.send(sent)
+        async with asyncio.timeout(10):
+            assert told in await ends.get()
+    assert any(record.exc_info for record in caplog.records) == logged
+
+
 async def test_leaving_cancels_talks_and_closes_links(nothing_is_left):
     cancelled = asyncio.Event()
 

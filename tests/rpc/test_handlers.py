@@ -1,7 +1,8 @@
 import asyncio
 import concurrent.futures
+import functools
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -197,6 +198,102 @@ async def test_order_of_parameters_and_defaults_does_not_matter(join, handlers):
     assert await client.call("mixed", d=4, b=2) == [1, 2, 3, 4]
 
 
+# -- what else can be called -------------------------------------------------------------------------------------------
+
+
+def logged(function):
+    """As people write decorators: a plain function around whatever it is given."""
+
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return inner
+
+
+async def test_what_a_partial_has_filled_in_is_settled(join, handlers):
+    def pay(sum: int, account: str, *, limit: int = 10) -> str:
+        return f"{min(sum, limit)} to {account}"
+
+    handlers.add(functools.partial(pay, account="ada"), "pay")
+    handlers.add(functools.partial(pay, 5), "five")
+    client, _ = await join(handlers)
+    assert await client.call("pay", sum=30) == "10 to ada"
+    assert await client.call("pay", sum=30, limit=20) == "20 to ada"
+    assert await client.call("five", account="bob") == "5 to bob"
+    with pytest.raises(InvalidArgument, match="unknown argument `account`"):
+        await client.call("pay", sum=30, account="eve")
+
+
+async def test_objects_that_can_be_called_are_methods(join, handlers):
+    class Adder:
+        def __call__(self, to: Annotated[int, msgspec.Meta(ge=0)]) -> int:
+            return to + 1
+
+    class Waiter:
+        async def __call__(self, peer: Peer, to: "int") -> int:
+            await asyncio.sleep(0)
+            return to + len(peer.identity.account)
+
+    handlers.add(Adder(), "add")
+    handlers.add(Waiter(), "wait")
+    client, _ = await join(handlers)
+    assert await client.call("add", to=1) == 2
+    assert await client.call("wait", to=1) == 4
+    with pytest.raises(InvalidArgument, match="to: expected `int` >= 0"):
+        await client.call("add", to=-1)
+
+
+async def test_a_decorator_does_not_hide_that_a_function_waits(join, handlers):
+    @handlers.method("wait")
+    @logged
+    async def wait(n: int) -> int:
+        await asyncio.sleep(0)
+        return n
+
+    @handlers.method("count")
+    @logged
+    async def count(to: int) -> AsyncIterator[int]:
+        for n in range(to):
+            yield n
+
+    @handlers.method("made")
+    def made(to: int) -> AsyncIterator[int]:
+        return count(to)
+
+    @handlers.method("later")
+    def later(n: int) -> Coroutine[Any, Any, int]:
+        return wait(n)
+
+    client, _ = await join(handlers)
+    assert await client.call("wait", n=3) == 3
+    assert await client.call("later", n=3) == 3
+    for name in ("count", "made"):
+        assert [n async for n in client.stream(name, to=3)] == [0, 1, 2]
+
+
+async def test_a_stream_may_be_any_async_iterator(join, handlers):
+    class Countdown:
+        def __init__(self, start):
+            self.n = start
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            self.n -= 1
+            if self.n < 0:
+                raise StopAsyncIteration
+            return self.n
+
+    @handlers.method("down")
+    def down(start: int) -> AsyncIterator[int]:
+        return Countdown(start)
+
+    client, _ = await join(handlers)
+    assert [n async for n in client.stream("down", start=3)] == [2, 1, 0]
+
+
 # -- wrong arguments ---------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +324,16 @@ async def test_a_wrong_argument_is_named(join, handlers, params, says):
     assert caught.value.remote
     assert says in str(caught.value)
     assert "greet" in str(caught.value)
+
+
+async def test_a_value_where_a_stream_is_wanted_says_so(join, handlers):
+    @handlers.method("total")
+    async def total(numbers: AsyncIterator[int]) -> int:
+        return sum([n async for n in numbers])
+
+    client, _ = await join(handlers)
+    with pytest.raises(InvalidArgument, match=r"numbers: expected a stream, .* an async iterator"):
+        await client.call("total", numbers=[1, 2])
 
 
 async def test_an_unknown_method_says_how_to_find_the_known_ones(join, handlers):
@@ -323,3 +430,76 @@ def test_methods_of_an_object_are_methods(handlers):
     assert handler.way is Way.AT_ONCE
     assert handler.invoke(handler.arguments(b"\x81\xa2by\x01"), None, None) == 2
     assert repr(handler) == "<Handler bump at once scope=None>"
+
+
+class Plain:
+    """Nothing that could be sent."""
+
+    def bump(self, by: int) -> int:
+        return by
+
+
+async def promised() -> AsyncIterator[int]:
+    return made()
+
+
+async def made() -> AsyncIterator[int]:
+    yield 1
+
+
+def plain_generator(to: int) -> Iterator[int]:
+    yield from range(to)
+
+
+def takes(it: list[Plain | None]) -> None: ...
+
+
+def gives() -> dict[str, Plain]:
+    return {}
+
+
+async def yields() -> AsyncIterator[Plain]:
+    yield Plain()
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (Plain.bump, "add the method of an object"),
+        (promised, "yield the items in it, or leave out async"),
+        (plain_generator, "make it an `async def`"),
+        (takes, "parameter it: a Plain cannot be sent; a dataclass"),
+        (gives, "its result: a Plain cannot be sent"),
+        (yields, "its result: a Plain cannot be sent"),
+        (3, "3 cannot be called"),
+    ],
+)
+def test_a_mistake_that_every_call_would_show_is_told_when_it_is_added(handlers, function, says):
+    with pytest.raises(ConfigError) as caught:
+        handlers.add(function, "m")
+    assert says in str(caught.value)
+    assert len(handlers) == 0
+
+
+def test_what_may_hold_something_that_can_be_sent_is_no_mistake(handlers):
+    class Text(str):
+        __slots__ = ()
+
+    def anything(a: object, b: Hashable, c: Iterable[int], d: Mapping[str, Any]) -> Iterable[int]:
+        return c
+
+    def text() -> Text:
+        return Text("a")
+
+    handlers.add(anything)
+    handlers.add(text)
+
+
+def test_a_decorator_without_its_parentheses_says_so(handlers):
+    with pytest.raises(ConfigError, match=r"gives: .* with the parentheses"):
+        handlers.method(gives)
+
+
+def test_what_has_no_name_is_given_one(handlers):
+    with pytest.raises(ConfigError, match="has no name of its own"):
+        handlers.add(functools.partial(gives))

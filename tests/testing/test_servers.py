@@ -80,3 +80,24 @@ async def test_an_open_call_ends_with_the_server() -> None:
     with pytest.raises((tieline.LinkClosed, tieline.CallError)):
         await call
     await peer.close()
+
+
+async def test_a_server_serves_once() -> None:
+    mine = tieline.Server()
+    async with testing.server(mine):
+        pass
+    with pytest.raises(RuntimeError, match="a Server serves once; make a new one"):
+        async with mine.serving():
+            pass
+
+
+async def test_what_a_server_has_only_while_it_serves_says_so() -> None:
+    mine = tieline.Server()
+    with pytest.raises(AttributeError, match="no 'accounts' yet: it does not serve"):
+        await mine.invite("ada")
+    with pytest.raises(AttributeError, match="yet: it does not serve"):
+        async with testing.connect(mine):
+            pass
+    async with testing.server(mine):
+        with pytest.raises(AttributeError, match=r"no 'acounts'$"):
+            mine.acounts  # type: ignore[attr-defined]  # noqa: B018

@@ -47,6 +47,12 @@ def test_a_pin_may_be_written_the_way_openssl_prints_it():
     assert parse(f"tls://lab?pin={openssl}").pin == PIN
 
 
+def test_what_is_no_text_says_what_is_wanted():
+    for wrong in (None, ("127.0.0.1", 7788)):
+        with pytest.raises(AddressError, match="not text; expected host:port"):
+            parse(wrong)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -81,7 +81,8 @@ class Files:
 
         `dest` is a folder when it ends with a slash, is one, or there are several paths; else the new name. `inside`
         says which it is without looking. `keep` replaces no file. A lost connection is gone on with; files that are
-        there already, the same in size and time, are passed over. What could not be stored is in `failed`.
+        there already, the same in size and time, are passed over. What could not be stored, or was not here, is in
+        `failed` and raises nothing: `(await peer.files.put(…)).check()` does.
         """
         local = [Path(path) for path in several(paths)]
         into = await self._is_into(dest, local, inside)
@@ -112,7 +113,8 @@ class Files:
         """Fetch files and folders from the server, each whole and verified before it has its name here.
 
         `dest` and `inside` are as with `put`; paths may be patterns (`/lab/*.csv`). `wait` follows files that are still
-        on their way to the server. Raises NotFound for a pattern that fits nothing.
+        on their way to the server. Raises NotFound for a pattern that fits nothing; whatever else could not be had, a
+        path with nothing there among it, is in `failed`, as with `put`.
         """
         remote = await self.matching([paths] if isinstance(paths, str) else paths)
         report = self._reporting(progress)
@@ -186,6 +188,16 @@ class Files:
     async def remove(self, path: str, *, whole: bool = False) -> None:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it."""
         await self._client.call(f"{self._at}files.remove", path=path, whole=whole)
+
+    async def make(self, path: str, *, parents: bool = False) -> None:
+        """Make a folder; with `parents`, what lacks on the way too, and it may be there already. `put` needs none."""
+        await self._client.call(f"{self._at}files.make", path=path, parents=parents)
+
+    async def move(self, source: str, target: str, *, replace: bool = False) -> str:
+        """Rename, or move into the folder `target`; with `replace`, over a file. Returns the new path."""
+        return await self._client.call(
+            f"{self._at}files.move", source=source, target=target, replace=replace, returns=str
+        )
 
     async def sync_up(
         self, local: Local, remote: str, *, delete: bool = False, progress: Report | None = None

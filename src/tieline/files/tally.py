@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tieline.errors import ProtocolError
+from tieline.errors import BY_CODE, CallError, ProtocolError
 from tieline.store.files.names import Parts
 from tieline.wire.lane import BLOCK
 from tieline.wire.lane_messages import DAMAGED, Failure, Note
@@ -60,6 +60,15 @@ class Transferred(msgspec.Struct, frozen=True):
     "Lanes it took."
     failed: list[Failed] = []
     notes: list[str] = []
+
+    def check(self) -> "Transferred":
+        """Itself, when nothing failed; else raises a CallError about the first that did, with all of them as its
+        `data`."""
+        if not self.failed:
+            return self
+        first, others = self.failed[0], len(self.failed) - 1
+        more = f" (and {others:,} more)" if others else ""
+        raise BY_CODE.get(first.code, CallError)(f"{first.path}: {first.reason}{more}", self.failed)
 
 
 Report = Callable[[Progress], None]

@@ -183,7 +183,7 @@ class Link(Wiring):
                 return message
         while not inbox.ended:
             if inbox._data and len(inbox) > self._bound:
-                self._refuse(LimitExceeded(f"message for {self._codec!r}", got=len(inbox), limit=self._bound))
+                self._refuse(LimitExceeded(f"message for {self._reader()}", got=len(inbox), limit=self._bound))
             await self._arrival()
             self._turn = 0
             try:
@@ -193,7 +193,7 @@ class Link(Wiring):
             if message is not MORE:
                 self._alone = not inbox._data
                 return message
-        self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._codec!r} had come" if inbox else "")
+        self._cut_off(f"in the middle of a message: {len(inbox)} bytes for {self._reader()} had come" if inbox else "")
         if default is _STOP:
             raise StopAsyncIteration
         return default
@@ -214,7 +214,12 @@ class Link(Wiring):
         if isinstance(error, TielineError):
             raise error
         said = f"{type(error).__name__}: {error}"
-        raise ProtocolError(f"{self._codec!r} cannot read what came ({said})") from error
+        raise ProtocolError(f"{self._reader()} cannot read what came ({said})") from error
+
+    def _reader(self) -> str:
+        """The codec, for people: one that does not introduce itself goes by its class."""
+        kind = type(self._codec)
+        return kind.__name__ if kind.__repr__ is object.__repr__ else repr(self._codec)
 
     def _flush_tick(self) -> None:
         self._flushing = False

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tieline.talks")
 
 Talk = Callable[[Link], Awaitable[Any]]
+_MISTAKES = (AttributeError, NameError, TypeError)
+"What a codec raises that is written wrong; ValueError and its like are what it raises at bytes that are none of its."
 
 
 @asynccontextmanager
@@ -57,8 +59,9 @@ async def listen(
 ) -> "AsyncIterator[Talks]":
     """Run `talk(link)` once for each caller of `address`: tcp://, tls://, unix:/path or memory:name.
 
-    A talk that returns or raises ends its caller's link and nobody else's. Leaving stops listening, cancels the
-    talks that still run and closes their links. Raises AddressError and ConfigError.
+    A talk that returns or raises ends its caller's link and nobody else's. What the codec cannot read is raised in the
+    talk, as ProtocolError, and need not be caught: that ends the link too. Leaving stops listening, cancels the talks
+    that still run and closes their links. Raises AddressError and ConfigError.
 
     `tls` is a PEM file with certificate and key or an ssl.SSLContext; without it `tls://` makes a certificate, whose
     pin is in `listener.address`. `challenge` keeps out who does not hold its key. `mode` says who may connect to a
@@ -187,8 +190,11 @@ class Talks:
             self.links.add(link)
             await self._talk(link)
         except (LinkError, LimitExceeded) as error:
-            # A caller who vanishes or sends nonsense is everyday life.
-            log.info("%r ended: %s", link, error)
+            # A caller who vanishes or sends nonsense is everyday life; a codec that is written wrong is not.
+            if isinstance(error.__cause__, _MISTAKES):
+                log.error("the codec of %r failed", link, exc_info=error.__cause__)
+            else:
+                log.info("%r ended: %s", link, error)
         except Exception:  # the talk is the user's, and ends with its own link only
             log.exception("the talk with %r failed", link)
         finally:

@@ -80,9 +80,9 @@ class Caller:
         """Call a method and wait for its value, decoded as `returns` when given.
 
         `timeout` in seconds is for all of it and travels with the call; cancelling the wait cancels the handler. One
-        parameter may be an async iterator: it is sent as a stream. `retry=True` sends the call again after a lost
-        link, ahead of calls made later, which is right only for methods that may run twice. Raises CallError (with
-        `remote`), LinkClosed, DeadlineExceeded.
+        parameter may be an async iterator: it is sent as a stream, to the parameter that is one there. `retry=True`
+        sends the call again after a lost link, ahead of calls made later, which is right only for methods that may run
+        twice. Raises CallError (with `remote`), LinkClosed, DeadlineExceeded.
         """
         turn = next(self._turns)
         ends = None if timeout is None else self._loop.time() + timeout
@@ -120,7 +120,15 @@ class Caller:
                     raise
             timeout = self._left(ends)
 
-    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Stream:
+    @overload
+    def stream(self, method: str, /, *, timeout: float | None = ..., returns: type[T], **params: Any) -> Stream[T]: ...
+
+    @overload
+    def stream(
+        self, method: str, /, *, timeout: float | None = ..., returns: UnionType | None = ..., **params: Any
+    ) -> Stream[Any]: ...
+
+    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Stream[Any]:
         """Call a method that answers with a stream: `async for item in peer.stream(…)`.
 
         Items are decoded as `returns` when given. The call is made when the loop begins; leaving it cancels the

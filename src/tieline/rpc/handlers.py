@@ -24,12 +24,12 @@ import msgspec
 
 from tieline.errors import ConfigError, InvalidArgument, NotFound
 from tieline.promise import Promise
+from tieline.rpc import declared
 from tieline.wire.messages import UNREADABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z_][\w-]*([./][A-Za-z_][\w-]*)*")
 _values = msgspec.structs.astuple
-_STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
 
 
 class Way(Enum):
@@ -68,7 +68,7 @@ class Handler:
         self.scope = scope
         "Scope the caller needs; None: any caller who logged in."
         self.doc = inspect.getdoc(function) or ""
-        hints = _hints(name, function)
+        hints = declared.hints(name, function)
         self.result: Any = hints.pop("return", Any)
         "The annotation of what comes back; of one item, for a stream."
         self.peer_name: str | None = None
@@ -78,6 +78,7 @@ class Handler:
         "A struct type with one field for each parameter that travels."
         self._decode = msgspec.msgpack.Decoder(self.params).decode
         self.way = self._find_way(thread=thread)
+        declared.check_travels(name, self.params, self.result)
         self.at_once = self.way is Way.AT_ONCE and self.stream_name is None
         "Nothing in it waits: it can be answered as it is called."
 
@@ -87,7 +88,7 @@ class Handler:
         try:
             return decode(params)
         except msgspec.ValidationError as error:
-            raise InvalidArgument(f"{self.name}: {_plain(str(error))}") from None
+            raise InvalidArgument(f"{self.name}: {self._plain(str(error))}") from None
         except UNREADABLE as error:
             raise InvalidArgument(f"{self.name}: the parameters cannot be read: {error}") from None
 
@@ -107,13 +108,13 @@ class Handler:
     def _read_parameters(self, hints: dict[str, Any]) -> type[msgspec.Struct]:
         fields: list[Any] = []
         self._kept_order = True
-        parameters = inspect.signature(self.function).parameters
-        for parameter in parameters.values():
+        parameters = declared.parameters(self.name, self.function)
+        for parameter in parameters:
             field = self._read_parameter(parameter, hints.get(parameter.name, Any))
             if field is not None:
                 fields.append(field)
         fields.sort(key=len)  # msgspec wants those without a default first
-        order = [name for name in parameters if name not in (self.peer_name, self.stream_name)]
+        order = [each.name for each in parameters if each.name not in (self.peer_name, self.stream_name)]
         self._kept_order = self._kept_order and [field[0] for field in fields] == order
         try:
             struct = msgspec.defstruct(f"{self.name} parameters", fields, forbid_unknown_fields=True, gc=False)
@@ -124,13 +125,11 @@ class Handler:
 
     def _read_parameter(self, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...] | None:
         """The field of one that travels; None for the peer and the stream, which are noted."""
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ConfigError(self.name, f"parameter {parameter} cannot be called by name over a network")
         if getattr(hint, "is_tieline_peer", False):
             self.peer_name = parameter.name
             self._kept_order = self._kept_order and parameter.kind is not parameter.KEYWORD_ONLY
             return None
-        if typing.get_origin(hint) in _STREAMS or hint in _STREAMS:
+        if (typing.get_origin(hint) or hint) in declared.STREAMS:
             if self.stream_name is not None:
                 raise ConfigError(self.name, "only one parameter can be a stream")
             self.stream_name = parameter.name
@@ -143,16 +142,28 @@ class Handler:
         return _field(parameter, hint)
 
     def _find_way(self, *, thread: bool) -> Way:
-        if inspect.isasyncgenfunction(self.function):
+        coroutine, stream = declared.waits(self.name, self.function, self.result)
+        if stream:
             self.result = (typing.get_args(self.result) or (Any,))[0]
             return Way.STREAM
-        if inspect.iscoroutinefunction(self.function):
+        if coroutine:
             return Way.TASK
         origin = typing.get_origin(self.result) or self.result
-        if origin in (Future, ThreadFuture, Promise, collections.abc.Awaitable):
-            self.result = (typing.get_args(self.result) or (Any,))[0]
+        if origin in (Future, ThreadFuture, Promise, collections.abc.Awaitable, collections.abc.Coroutine):
+            self.result = (typing.get_args(self.result) or (Any,))[-1]
             return Way.FUTURE
         return Way.THREAD if thread else Way.AT_ONCE
+
+    def _plain(self, sentence: str) -> str:
+        """msgspec's sentence with the argument's name in front: "name: expected `str`, got `int`"."""
+        text, _, place = sentence.partition(" - at `$.")
+        text = text.replace("Object missing required field", "missing argument").replace(
+            "Object contains unknown field", "unknown argument"
+        )
+        if text == f"unknown argument `{self.stream_name}`":
+            return f"{self.stream_name}: expected a stream, which is sent by giving an async iterator"
+        text = text[0].lower() + text[1:]
+        return f"{place.rstrip('`')}: {text}" if place else text
 
     def __repr__(self) -> str:
         return f"<Handler {self.name} {self.way.value} scope={self.scope}>"
@@ -186,6 +197,8 @@ class Handlers:
 
         Raises ConfigError for a name taken already or annotations that cannot be a schema.
         """
+        if callable(name):
+            raise ConfigError(getattr(name, "__name__", "method"), "write @….method() above it, with the parentheses")
 
         def register(function: Function) -> Function:
             self.add(function, name, scope=scope, thread=thread)
@@ -197,7 +210,9 @@ class Handlers:
         self, function: Callable[..., Any], name: str | None = None, *, scope: str | None = None, thread: bool = False
     ) -> Handler:
         """The same as a call."""
-        title = name or function.__name__
+        title = name or getattr(function, "__name__", "")
+        if not title:
+            raise ConfigError("method", f"{function!r} has no name of its own; give it one: method('name')")
         if not _NAME.fullmatch(title):
             raise ConfigError(title, "a method name is words of letters, digits, _ and -, joined by . or /")
         if title in self._by_name:
@@ -231,15 +246,6 @@ def no_method(name: str) -> NotFound:
     return NotFound(f"no method {name[:80]!r} here; `tieline methods` lists them", {"method": name[:80]})
 
 
-def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise ConfigError(
-            name, f"an annotation cannot be resolved ({error}); define the type at module level"
-        ) from error
-
-
 def _field(parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
     if parameter.default is parameter.empty:
         return (parameter.name, hint)
@@ -247,14 +253,3 @@ def _field(parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
     if isinstance(default, (list, dict, set, bytearray)):
         return (parameter.name, hint, msgspec.field(default_factory=lambda: copy(default)))
     return (parameter.name, hint, default)
-
-
-def _plain(sentence: str) -> str:
-    """msgspec's sentence with the argument's name in front: "name: expected `str`, got `int`"."""
-    text, _, place = sentence.partition(" - at `$.")
-    text = text.replace("Object missing required field", "missing argument").replace(
-        "Object contains unknown field", "unknown argument"
-    )
-    if place:
-        return f"{place.rstrip('`')}: {text[0].lower()}{text[1:]}"
-    return text[0].lower() + text[1:]

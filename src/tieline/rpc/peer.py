@@ -33,7 +33,12 @@ _RESULT, _CALL, _ITEM, _DATA = int(Kind.RESULT), int(Kind.CALL), int(Kind.ITEM),
 
 
 class Peer(Caller):
-    """One logged-in peer. Use it from the loop's thread only; `repr()` says who and how."""
+    """One logged-in peer. Use it from the loop's thread only; `repr()` says who and how.
+
+    A handler is given its caller as one (`peer: tieline.Peer`); `tieline.connect` gives a `Client`, which comes back.
+    For programs are `call`, `stream`, `subscribe`, `tell`, `serve`, `close`, `on_end`, `identity`, `data` and what else
+    docs/reference/library.md lists; whatever `help()` shows beyond that is for the parts of Tieline that move frames.
+    """
 
     is_tieline_peer: ClassVar[bool] = True
     comes_back: bool = False

@@ -1,15 +1,20 @@
 """The items that answer one call, as the one who called reads them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tieline.rpc.incoming import Incoming
 
 if TYPE_CHECKING:
     from tieline.rpc.caller import Caller
 
+T = TypeVar("T")
 
-class Stream:
-    """The items that answer one call, as an async iterator. Leaving the loop, or `aclose()`, cancels the handler."""
+
+class Stream(Generic[T]):
+    """The items that answer one call, as an async iterator. Leaving the loop, or `aclose()`, cancels the handler.
+
+    Made by `peer.stream`.
+    """
 
     __slots__ = ("_ask", "_begun", "_closed", "_incoming")
 
@@ -18,12 +23,12 @@ class Stream:
     ) -> None:
         self._ask = (caller, method, timeout, returns, params)
         self._begun = self._closed = False
-        self._incoming: Incoming[Any] | None = None
+        self._incoming: Incoming[T] | None = None
 
-    def __aiter__(self) -> "Stream":
+    def __aiter__(self) -> "Stream[T]":
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> T:
         if self._incoming is None:
             await self._begin()
         if self._incoming is None:

@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future as ThreadFuture
-from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +30,7 @@ from tieline.rpc.faults import encode_fault, fault_of
 from tieline.rpc.handlers import Bound, Handler, Handlers, Way
 from tieline.rpc.incoming import Incoming
 from tieline.rpc.open_calls import OpenCalls
+from tieline.rpc.outgoing import close_source
 from tieline.wire.frames import Kind
 from tieline.wire.messages import Call, encode
 
@@ -210,8 +210,11 @@ class Work:
         peer = self._peer
         try:
             if handler.way is _STREAM:
-                async with aclosing(handler.invoke(arguments, peer, stream)) as items:
+                items = handler.invoke(arguments, peer, stream)
+                try:
                     await peer.outgoing.pump(channel, items)
+                finally:
+                    await close_source(items)
                 self._session.send(_END, channel)
             elif handler.way is _THREAD:
                 self.answer(channel, encode(await asyncio.to_thread(handler.invoke, arguments, peer, stream)))

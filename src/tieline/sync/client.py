@@ -133,14 +133,20 @@ class Client:
         params = streamable(params)
         return self._thread.run(self._client.call(method, timeout=timeout, retry=retry, returns=returns, **params))
 
+    @overload
+    def stream(self, method: str, /, *, timeout: float | None = ..., returns: type[T], **params: Any) -> Items[T]: ...
+
+    @overload
     def stream(
-        self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any
-    ) -> "Items[Any]":
+        self, method: str, /, *, timeout: float | None = ..., returns: UnionType | None = ..., **params: Any
+    ) -> Items[Any]: ...
+
+    def stream(self, method: str, /, *, timeout: float | None = None, returns: Any = Any, **params: Any) -> Items[Any]:
         """Call a method that answers with a stream: `for item in peer.stream(…)`. Leaving the loop cancels it."""
         inner = self._client.stream(method, timeout=timeout, returns=returns, **streamable(params))
         return Items(self._thread, inner)
 
-    def subscribe(self, topic: str, *, after: int | None = None, value: Any = Any) -> "Events":
+    def subscribe(self, topic: str, *, after: int | None = None, value: Any = Any) -> Events:
         """Follow a topic: `for event in peer.subscribe("room/lobby", after=position)`; see `tieline.Peer.subscribe`."""
 
         async def make() -> Subscription:

@@ -81,6 +81,14 @@ class BlockingFiles:
         """Remove a file, a link or an empty folder; with `whole`, a folder with all in it."""
         self._thread.run(self._files().remove(path, whole=whole))
 
+    def make(self, path: str, *, parents: bool = False) -> None:
+        """Make a folder; see `tieline.files.Files.make`."""
+        self._thread.run(self._files().make(path, parents=parents))
+
+    def move(self, source: str, target: str, *, replace: bool = False) -> str:
+        """Rename, or move into the folder `target`; returns the new path."""
+        return self._thread.run(self._files().move(source, target, replace=replace))
+
     def open(self, path: str, *, wait: bool = False) -> "BlockingFile":
         """A file of the server, for reading: `with peer.files.open("/lab/x") as file: file.read(1000)`."""
 

@@ -59,6 +59,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(text: str, *, scheme: str = "tcp") -> Address:
     """Read an address; `scheme` is for text that names none. Raises AddressError, whose sentence says what is wrong."""
+    if not isinstance(text, str):  # most likely a variable of the environment that is not set
+        raise AddressError("address", f"is {text!r}, not text; {_EXPECTED}")
     text = text.strip()
     if not text:
         raise AddressError("address", f"is empty; {_EXPECTED}")
