@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -16,18 +15,20 @@ class Message(msgspec.Struct):
     text: str
 
 
-async def main(profile: str, room: str, note: Path) -> None:
+async def main(profile: str, room: str) -> None:
     async with tieline.connect(profile=profile) as peer:
         me = peer.identity.account
+        await peer.call("chat.post", room=room, text="ask me anything", id=tieline.message_id(), retry=True)
         print(me, "reads", room, flush=True)
-        seen = int(note.read_text() or 0) if note.exists() else 0
-        async for event in peer.subscribe(f"room/{room}", after=seen, value=Message):
+        # The server keeps how far each account has read a room. That never goes back, so 0 only asks where it is.
+        read = await peer.call("chat.read", room=room, position=0)
+        async for event in peer.subscribe(f"room/{room}", after=read["position"], value=Message):
             message: Message = event.value
             if f"@{me}" in message.text and message.by != me:
                 text = f"at your service, {message.by}"
                 await peer.call("chat.post", room=room, text=text, id=f"to-{event.position}", retry=True)
-            note.write_text(str(event.position))
+            await peer.call("chat.read", room=room, position=event.position, retry=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))
