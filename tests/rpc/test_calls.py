@@ -526,3 +526,14 @@ async def test_answers_of_calls_that_waited_do_not_pile_up_for_who_does_not_read
     assert 8 <= len(whole) <= 10
     assert sum(isinstance(answer, Overloaded) for answer in answers) == 100 - len(whole)
     assert await client.call("big") == bytes(100_000), "who reads again is answered again"
+
+
+async def test_what_is_no_name_is_refused_here_and_the_link_goes_on(join, handlers):
+    handlers.add(lambda: "yes", "there")
+    client, _ = await join(handlers)
+    for wrong in (3, None, test_what_is_no_name_is_refused_here_and_the_link_goes_on):
+        with pytest.raises(TypeError, match="by its name, a str"):
+            await client.call(wrong)
+        with pytest.raises(TypeError, match="by its name, a str"):
+            client.stream(wrong)
+    assert await client.call("there") == "yes"

@@ -84,6 +84,8 @@ class Caller:
         sends the call again after a lost link, ahead of calls made later, which is right only for methods that may run
         twice. Raises CallError (with `remote`), LinkClosed, DeadlineExceeded.
         """
+        if not isinstance(method, str):
+            raise _no_name(method)
         turn = next(self._turns)
         ends = None if timeout is None else self._loop.time() + timeout
         while True:
@@ -134,6 +136,8 @@ class Caller:
         Items are decoded as `returns` when given. The call is made when the loop begins; leaving it cancels the
         handler. A reader that stalls holds back its own stream only.
         """
+        if not isinstance(method, str):
+            raise _no_name(method)
         return Stream(self, method, timeout, returns, params)
 
     def tell(self, method: str, /, **params: Any) -> None:
@@ -242,6 +246,11 @@ class Caller:
         task = self._loop.create_task(send_stream(source, channel, link, self.outgoing, self._calls))
         self._calls.sources[channel] = task.cancel
         return channel
+
+
+def _no_name(method: object) -> TypeError:
+    """Told here, since at the other end it would be a broken frame, and the end of the link for every call on it."""
+    return TypeError(f"a method is called by its name, a str, not by {method!r}")
 
 
 def _give_up(channel: int, calls: OpenCalls, link: FrameLink) -> None:
