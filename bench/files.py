@@ -27,14 +27,13 @@ SMALL_METRICS = [
     Metric("server_cpu", "server CPU ms/1000"),
 ]
 MiB = 1024 * 1024
-MEMORY = Path("/dev/shm")
 SMALL = 4096
 
 
 def run(setup: Setup) -> list[Contest]:
     sizes = [16] if setup.quick else [256, 1024]
     count = 200 if setup.quick else 5000
-    place = MEMORY if os.access(MEMORY, os.W_OK) else setup.folder
+    place = setup.memory
     folder = place / f"tieline-bench-files-{os.getpid()}"
     folder.mkdir()
     try:

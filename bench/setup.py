@@ -1,11 +1,14 @@
 """What one run of the bench is told: how long, how often, which, and where its files lie. Handed to every group."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .certificate import Certificate
 from .peers import Contender
+
+MEMORY = Path("/dev/shm")
 
 
 @dataclass
@@ -22,6 +25,11 @@ class Setup:
     only_contenders: frozenset[str] = frozenset()
     only_transports: frozenset[str] = frozenset()
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def memory(self) -> Path:
+        """A folder that lies in memory; where the system has none, that of the run."""
+        return MEMORY if os.access(MEMORY, os.W_OK) else self.folder
 
     def transports(self) -> Iterator[tuple[str, str | None]]:
         """Name of the transport, and the folder of the certificate where there is TLS."""

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +11,9 @@ from tieline import profiles
 from tieline.errors import ConfigError
 from tieline.profiles import Profile
 
+pytestmark = pytest.mark.usefixtures("config_folder")
+
 ADA = Profile(address="tls://lab:7788", account="ada", device="laptop", key="k3y", pin="ab" * 32)
-
-
-@pytest.fixture(autouse=True)
-def config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TIELINE_CONFIG", str(tmp_path / "config"))
-    return tmp_path / "config"
 
 
 def test_what_was_written_is_read_and_only_the_user_may_read_it() -> None:

@@ -20,6 +20,8 @@ from tieline.transports.tls import client_context
 from tieline.transports.tls_handshake import dial_tls
 from tieline.transports.unix import listen_unix
 
+from .conftest import until
+
 
 class Ear:
     """A receiver that remembers."""
@@ -44,12 +46,6 @@ class Ear:
 
     def writable(self, yes):
         pass
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def closed(stream, ear):

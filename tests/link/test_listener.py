@@ -19,6 +19,8 @@ from tieline.transports.sockets import listen_tcp
 from tieline.transports.tls import HTTP, LANE, NATIVE, client_context
 from tieline.transports.unix import listen_unix
 
+from .conftest import until
+
 NATIVE_HELLO = b"\xf7tieline/1\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SILENCE = Routes(*[lambda opening: asyncio.Protocol()] * 3)
@@ -53,13 +55,6 @@ class Caller:
             await self.writer.wait_closed()
         except (OSError, ssl.SSLError):
             pass
-
-
-async def until(condition):
-    """The loop's turns, not time, decide when; the bound is for a test that fails."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 # -- who is calling ----------------------------------------------------------------------------------------------

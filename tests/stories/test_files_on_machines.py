@@ -15,18 +15,11 @@ import tieline.sync
 from tieline.errors import CallError, Denied, LinkError, NotFound, Unavailable
 from tieline.files import Transferred
 
-from .conftest import Machines, Servers
+from .conftest import Machines
 from .machines import DEADLINE, Machine, ServerProcess, login
 from .test_called_machines import said
 
 MiB = 1 << 20
-
-
-@pytest.fixture
-async def server(servers: Servers) -> ServerProcess:
-    made = servers()
-    await made.start()
-    return made
 
 
 async def join(owner: Machine, machine: Machine, account: str, device: str, can: str = "chat,files") -> None:

@@ -63,6 +63,3 @@ class Answers:
         """While an exception of `function` is handled."""
         log.exception("the answer to a datagram from %s failed", shown(sender))
         self._dropped("answer failed")
-
-    def __len__(self) -> int:
-        return len(self._tasks)

@@ -1,6 +1,5 @@
 """The topics of ours one peer is subscribed to."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tieline.errors import LinkClosed, Overloaded
@@ -55,6 +54,3 @@ class Subscribed:
 
     def __len__(self) -> int:
         return len(self._by_name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tieline.wire.safe_text import safe_text
 
@@ -39,7 +39,7 @@ def showing(as_json: bool) -> Iterator[Report | None]:
 def finish(done: "Transferred", as_json: bool, verb: str) -> int:
     """Say what was done; the exit code."""
     if as_json:
-        print_json({"event": "done", **_fields(done)})
+        _say("done", done)
     else:
         for failed in done.failed[:_SHOWN_FAILURES]:
             # What a server says of a path of its own mostly names it already.
@@ -63,12 +63,6 @@ def summary(done: "Transferred", verb: str) -> str:
     return text
 
 
-def _fields(done: "Transferred") -> dict[str, Any]:
-    import msgspec
-
-    return {name: getattr(done, name) for name in msgspec.structs.asdict(done)}
-
-
 def _notes(progress: "Progress") -> None:
     if progress.note:
         note(safe_text(progress.note))
@@ -82,9 +76,16 @@ def _json_lines() -> Report:
         if progress.note or monotonic() - told >= _JSON_PAUSE:
             told = monotonic()
             with suppress(OSError):  # the transfer goes on; what is said of it at its end fails as well, and is told
-                print_json({"event": "progress", **_fields(progress)})  # type: ignore[arg-type]
+                _say("progress", progress)
 
     return report
+
+
+def _say(event: str, what: "Progress | Transferred") -> None:
+    """One line for a program."""
+    import msgspec
+
+    print_json({"event": event, **msgspec.structs.asdict(what)})
 
 
 @contextmanager

@@ -31,10 +31,6 @@ class Shell:
         """An account, or one device of it, may not do this any more: all it has here is gone within a second."""
         self._house.end(account, device)
 
-    def __len__(self) -> int:
-        """Commands of which something is left."""
-        return len(self._house)
-
 
 @asynccontextmanager
 async def serving(
