@@ -38,7 +38,7 @@ def test_what_a_machine_says_of_its_methods_cannot_act_on_the_terminal() -> None
 
 def test_methods_are_listed_for_people_and_for_programs(server: Serving, owner: Person) -> None:
     listed = json.loads(owner.out("methods", "accounts.", "--json"))
-    assert {"name": "accounts.list", "signature": "() -> list[Listed]"}.items() <= listed[3].items()
+    assert {"name": "accounts.list", "signature": "() -> list[ListedAccount]"}.items() <= listed[3].items()
     assert "tieline." not in owner.out("methods")
-    assert owner.out("methods", "accounts.list").startswith("accounts.list() -> list[Listed]\n  Every account")
+    assert owner.out("methods", "accounts.list").startswith("accounts.list() -> list[ListedAccount]\n  Every account")
     assert owner.run("methods", "nope").stderr == "There is no method that begins with nope.\n"

@@ -114,7 +114,7 @@ async def test_an_admin_is_no_ticket(come: Come) -> None:
 
 async def test_the_list_shows_who_there_is_and_nothing_that_opens_anything(come: Come, accounts: Accounts) -> None:
     ticket = await accounts.invite("ada")
-    listed = await come(ADMIN).call("accounts.list", returns=list[service.Listed])
+    listed = await come(ADMIN).call("accounts.list", returns=list[service.ListedAccount])
     tickets = {entry.account: [ticket.id for ticket in entry.tickets] for entry in listed}
     assert tickets.keys() == {"grace", "ada"}
     assert ticket.partition("#")[2].partition("-")[0] in tickets["ada"]

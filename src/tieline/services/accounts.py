@@ -66,7 +66,7 @@ class ListedTicket(msgspec.Struct, frozen=True):
     expires: int
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedAccount(msgspec.Struct, frozen=True):
     """An account as an admin sees it; times in unix milliseconds."""
 
     account: str
@@ -134,7 +134,7 @@ def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite
         return await invite(account, can=can, expires=expires)
 
     @handlers.method("accounts.list", scope="admin")
-    async def list_() -> list[Listed]:
+    async def list_() -> list[ListedAccount]:
         """Every account with its devices and open tickets, oldest first."""
         return [_listed(*entry) for entry in await accounts.list()]
 
@@ -151,8 +151,8 @@ def _require_admin(identity: Identity, what: str) -> None:
         raise Denied(identity.refusal(what, "admin"))
 
 
-def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> Listed:
-    return Listed(
+def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> ListedAccount:
+    return ListedAccount(
         account.name,
         sorted(account.scopes),
         account.created,
