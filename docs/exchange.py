@@ -14,7 +14,8 @@ from tieline.login.credential import PLUS, Credential
 from tieline.login.scram import KEY_ITERATIONS, ServerSide, make_verifier
 from tieline.wire.frames import HEADER, PREFACE, FrameCutter, Kind
 from tieline.wire.messages import VERSIONS, Auth, Fault, Hello, Welcome, decode, encode
-from tieline.wire.session import Session, Side
+from tieline.wire.moves import Side
+from tieline.wire.session import Session
 
 BINDING = bytes(range(0x40, 0x60))
 KEY = "0123456789abcdef" * 4

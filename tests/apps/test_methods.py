@@ -38,9 +38,11 @@ def test_what_a_machine_says_of_its_methods_cannot_act_on_the_terminal() -> None
 
 def test_methods_are_listed_for_people_and_for_programs(server: Serving, owner: Person) -> None:
     listed = json.loads(owner.out("methods", "accounts.", "--json"))
-    assert {"name": "accounts.list", "signature": "(after: str = '') -> list[Listed]"}.items() <= listed[3].items()
+    assert {"name": "accounts.list", "signature": "(after: str = '') -> list[ListedAccount]"}.items() <= listed[
+        3
+    ].items()
     assert "tieline." not in owner.out("methods")
     assert owner.out("methods", "accounts.list").startswith(
-        "accounts.list(after: str = '') -> list[Listed]\n  Accounts with"
+        "accounts.list(after: str = '') -> list[ListedAccount]\n  Accounts with"
     )
     assert owner.run("methods", "nope").stderr == "There is no method that begins with nope.\n"

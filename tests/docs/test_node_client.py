@@ -92,6 +92,31 @@ async def test_streams_wait_for_whoever_reads_them_slowly(folder: Path) -> None:
         assert await node("--input-type=module", "-e", script, ticket, cwd=folder) == f"{sum(range(2000))}\n"
 
 
+async def test_it_hangs_up_on_a_server_that_closes_when_its_calls_are_done(folder: Path) -> None:
+    server = tieline.Server()
+    begun = asyncio.Event()
+
+    @server.method("wait")
+    async def wait(peer: tieline.Peer) -> str:
+        begun.set()
+        while peer.link is not None and not peer.link.session.closing:  # noqa: ASYNC110, nothing tells of it
+            await asyncio.sleep(0.01)
+        return "done"
+
+    script = """
+        const { enrol, Link } = await import("./client.mjs");
+        const link = await Link.open(await enrol(process.argv[1], "here"));
+        link.on("close", (reason) => console.log(reason));
+        console.log(await link.call("wait"));
+        await link.call("echo.upper", { text: "late" }).catch((error) => console.log(error.code));
+    """
+    async with server.serving("tcp://127.0.0.1:0"):
+        told = asyncio.create_task(node("--input-type=module", "-e", script, await server.invite("ada"), cwd=folder))
+        async with asyncio.timeout(60):
+            await begun.wait()
+    assert sorted((await told).splitlines()) == ["done", "the server is closing", "unavailable"]
+
+
 async def test_its_messagepack_is_ours(folder: Path) -> None:
     script = """
         const { decode, encode } = await import("./msgpack.mjs");

@@ -206,7 +206,7 @@ async def test_topics_are_found_by_name_or_by_the_longest_prefix(join, room):
     assert opened == [("room", "room/lobby", "ada")]
     with pytest.raises(Denied, match="admin"):
         await client.subscribe("room/secret/x").open()
-    with pytest.raises(NotFound, match="nope"):
+    with pytest.raises(NotFound, match="no topic 'nope' here; did you mean 'room/nope'"):
         await client.subscribe("nope").open()
     for again in (lambda: room.topics.add(Topic("ticks")), lambda: room.topics.add_family("room/", family(""))):
         with pytest.raises(ConfigError, match="exists"):

@@ -120,7 +120,7 @@ async def test_an_admin_is_no_ticket(come: Come) -> None:
 
 async def test_the_list_shows_who_there_is_and_nothing_that_opens_anything(come: Come, accounts: Accounts) -> None:
     ticket = await accounts.invite("ada")
-    listed = await come(ADMIN).call("accounts.list", returns=list[service.Listed])
+    listed = await come(ADMIN).call("accounts.list", returns=list[service.ListedAccount])
     tickets = {entry.account: [ticket.id for ticket in entry.tickets] for entry in listed}
     assert tickets.keys() == {"grace", "ada"}
     assert ticket.partition("#")[2].partition("-")[0] in tickets["ada"]
@@ -137,7 +137,7 @@ async def test_ten_thousand_accounts_are_listed_in_pages_oldest_first(
     found: list[str] = []
     pages = 0
     while page := await come(ADMIN).call(
-        "accounts.list", after=found[-1] if found else "", returns=list[service.Listed]
+        "accounts.list", after=found[-1] if found else "", returns=list[service.ListedAccount]
     ):
         found += [each.account for each in page]
         pages += 1

@@ -20,21 +20,22 @@ def test_the_next_channel_of_a_side_is_free_its_own_and_one_the_other_side_takes
 
 
 @pytest.mark.parametrize(
-    ("channel", "last"),
+    ("channel", "last", "why"),
     [
-        (0, -1),
-        (0, CHANNELS - 2),
-        (1, 1),
-        (1, 3),
-        (4, 1),
-        (2, -1),
-        (CHANNELS - 1, 1),
-        (1 + CHANNELS // 2, 1),
+        (0, -1, ": a client's are odd"),
+        (0, CHANNELS - 2, ": a server's are even"),
+        (1, 1, " after 1: each is larger"),
+        (1, 3, " after 3: each is larger"),
+        (4, 1, ": a client's are odd"),
+        (2, -1, ": a client's are odd"),
+        (3, 0, ": a server's are even"),
+        (CHANNELS - 1, 1, " after 1: each is larger"),
+        (1 + CHANNELS // 2, 1, " after 1: each is larger"),
     ],
     ids=str,
 )
-def test_nobody_goes_back_stays_jumps_half_way_or_takes_the_others_numbers(channel, last):
-    with pytest.raises(ProtocolError, match=f"channel {channel} cannot be opened after {last}"):
+def test_nobody_goes_back_stays_jumps_half_way_or_takes_the_others_numbers(channel, last, why):
+    with pytest.raises(ProtocolError, match=f"channel {channel} cannot be opened{why}"):
         check_order(channel, last)
 
 

@@ -123,6 +123,7 @@ export class Link extends EventEmitter {
   #last = -1;
   #methods = new Map();
   #instance = randomBytes(16).toString("hex");
+  #leaving = false;
   channels = new Map();
 
   /** Log in, as `enrol` says or by `{ host, port, pin, user, secret }`. With `plain: true`, without TLS. */
@@ -179,11 +180,12 @@ export class Link extends EventEmitter {
     let reason = "the connection ended";
     try {
       for await (const [kind, channel, value, size] of this.frames) {
-        if (kind === Kind.GOAWAY) [reason] = value;
+        if (kind === Kind.GOAWAY) [this.#leaving, reason] = [true, value[0]];
         else if (kind === Kind.PING) this.send(Kind.PONG, 0);
         else if (kind === Kind.EVENT) this.emit("event", ...value);
         else if (kind === Kind.CALL) this.#called(channel, ...value);
         else this.channels.get(channel)?.heard(kind, value, size); // else it came late, and is dropped
+        if (this.#leaving && !this.channels.size) break; // the other side waits for that
       }
     } catch (error) {
       reason = error.message;
@@ -202,6 +204,7 @@ export class Link extends EventEmitter {
 
   /** A call that answers with a stream. `input` is a stream of the caller's, `timeout` in seconds. */
   stream(method, params = {}, { timeout = null, input = null } = {}) {
+    if (this.#leaving) throw new CallError("unavailable", "the server takes no more calls on this link");
     const channel = new Channel(this, (this.#last += 2), true);
     this.send(Kind.CALL, channel.id, [method, params, timeout, input !== null]);
     if (input) channel.sendInput(input);

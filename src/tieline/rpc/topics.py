@@ -45,7 +45,16 @@ class Topics:
                 open_topic, scope = self._families[prefix]
                 self._permit(name, peer, scope)
                 return await open_topic(name, peer)
-        raise NotFound(f"no topic {name[:80]!r} here")
+        raise NotFound(f"no topic {name[:80]!r} here{self._meant(name[:80], peer)}")
+
+    def _meant(self, name: str, peer: "Peer") -> str:
+        """A room's name is no topic, but `room/NAME` is."""
+        near = [
+            repr(f"{prefix}{name}")
+            for prefix, (_, scope) in sorted(self._families.items())
+            if prefix.endswith("/") and "/" not in name and peer.identity.may(scope)
+        ]
+        return f"; did you mean {' or '.join(near[:3])}?" if near else ""
 
     def _permit(self, name: str, peer: "Peer", scope: str | None) -> None:
         if not peer.identity.may(scope):

@@ -70,7 +70,7 @@ class ListedTicket(msgspec.Struct, frozen=True):
     expires: int
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedAccount(msgspec.Struct, frozen=True):
     """An account as an admin sees it; times in unix milliseconds."""
 
     account: str
@@ -144,10 +144,10 @@ def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite
         return ticket
 
     @handlers.method("accounts.list", scope="admin")
-    async def list_(after: str = "") -> list[Listed]:
+    async def list_(after: str = "") -> list[ListedAccount]:
         """Accounts with their devices and open tickets, oldest first. As many as fit an answer: the next are those
         `after` the last of these, and after the last of all there are none."""
-        page: list[Listed] = []
+        page: list[ListedAccount] = []
         size = 0
         for entry in await accounts.list(after):
             page.append(_listed(*entry))
@@ -170,8 +170,8 @@ def _require_admin(identity: Identity, what: str) -> None:
         raise Denied(identity.refusal(what, "admin"))
 
 
-def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> Listed:
-    return Listed(
+def _listed(account: Account, devices: list[Device], tickets: list[Ticket]) -> ListedAccount:
+    return ListedAccount(
         account.name,
         sorted(account.scopes),
         account.created,

@@ -23,7 +23,7 @@ Left = tuple[tuple[str, str], int]
 "Which machine left, and when."
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedMachine(msgspec.Struct, frozen=True):
     """A machine that can be called, or could be; times in unix milliseconds."""
 
     target: str
@@ -99,14 +99,14 @@ class Machines:
         last |= self._leaving()
         return {name: last.get(name, 0) for name in names if name not in here}
 
-    async def list_(self, peer: Peer, after: str = "") -> list[Listed]:
+    async def list_(self, peer: Peer, after: str = "") -> list[ListedMachine]:
         """Machines that can be called, and those that could be before, by account and device. As many as fit an answer:
         the next are those `after` the last of these (`account/device`), and after the last of all there are none."""
         seen = {f"{each.account}/{each.device}": each for each in await self._store.machines_seen()}
         left = self._leaving()
         caller = peer.identity.account
         here = {machine.name: machine for machine in self._switchboard if machine.methods()}
-        page: list[Listed] = []
+        page: list[ListedMachine] = []
         size = 0
         for name in sorted(name for name in {*seen, *here} if name > after):
             if name in here:
@@ -114,17 +114,17 @@ class Machines:
             else:
                 account, device, at = seen[name].account, seen[name].device, left.get(name, seen[name].at)
                 target = self._switchboard.target(account, device, caller)
-                page.append(Listed(target, account, device, False, None, at, []))
+                page.append(ListedMachine(target, account, device, False, None, at, []))
             size += 256 + sum(len(method) + 2 for method in page[-1].methods)
             if size > self._limits.page_bytes:
                 break
         return page
 
-    def _here(self, machine: Machine, caller: str) -> Listed:
+    def _here(self, machine: Machine, caller: str) -> ListedMachine:
         target = self._switchboard.target(machine.account, machine.device, caller)
         names = [offer.name for offer in machine.methods()]
         since = int(machine.since * 1000)
-        return Listed(target, machine.account, machine.device, True, since, _now(), names)
+        return ListedMachine(target, machine.account, machine.device, True, since, _now(), names)
 
     async def methods(self, machine: str, peer: Peer) -> list[Offer]:
         """What one machine offers, by name."""

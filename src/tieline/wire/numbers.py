@@ -14,8 +14,11 @@ CHANNELS = 1 << 32
 def check_order(channel: int, last: int) -> None:
     """A call may be the first on this channel after `last`: numbers may be left out. Raises ProtocolError."""
     ahead = (channel - last) % CHANNELS
-    if channel == 0 or ahead == 0 or ahead >= CHANNELS // 2 or ahead % 2:
-        raise ProtocolError(f"channel {channel} cannot be opened after {last}")
+    if channel == 0 or ahead % 2:
+        which = "a client's are odd" if last % 2 else "a server's are even, and 0 is the link's"
+        raise ProtocolError(f"channel {channel} cannot be opened: {which}")
+    if ahead == 0 or ahead >= CHANNELS // 2:
+        raise ProtocolError(f"channel {channel} cannot be opened after {last}: each is larger than the one before")
 
 
 def next_free(channel: int, taken: Container[int]) -> int:
