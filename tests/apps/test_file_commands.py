@@ -211,6 +211,7 @@ def test_what_a_pattern_stands_for_is_moved_into_a_folder_or_renamed_when_it_is_
     assert owner.out("ls") == "notes.txt\nold/\npeople/\nrooms/\n"
     assert owner.out("ls", "/old") == "a.csv\nb.csv\n"
     assert owner.run("mv", "/*.pdf", "/old/").stderr == "tieline: nothing there is called like /*.pdf\n"
+    assert owner.run("mv", "/old/*.csv", "/new/").stderr == "tieline: there is no /new (2 times)\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The same for several paths: each is tried, what fails is said, and the exit code is that of the first failure."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -28,8 +29,9 @@ async def each_path(
                 errors.append(error)
     if len(errors) == 1 and len(paths) == 1:
         raise errors[0]
-    for failure in errors:
-        note(f"tieline: {safe_text(str(failure))}")
+    # What all of them lack, such as the folder they were to go to, is said once.
+    for failure, times in Counter(map(str, errors)).items():
+        note(f"tieline: {safe_text(failure)}{f' ({times} times)' if times > 1 else ''}")
     if errors:
         raise click.exceptions.Exit(exit_code(errors[0]) or ExitCode.FAILED)
     return done
