@@ -126,6 +126,21 @@ async def test_only_somebody_can_be_narrowed(server):
         assert (await root.call("shell.rule", account="root"))["commands"] == ["make"]
 
 
+async def test_the_log_says_who_narrowed_whom(server, caplog):
+    async with join(server, "root", "admin") as root, join(server, "ada", "shell"):
+        with caplog.at_level("INFO", logger="tieline.shell"):
+            await root.call("shell.narrow", account="ada", commands=["make", "git"], targets=["lab-*"])
+            await root.call("shell.narrow", account="ada", targets=[])
+            await root.call("shell.narrow", account="ada")
+    who = caplog.messages[0].partition(" ")[0]
+    assert who.startswith("root/")
+    assert caplog.messages == [
+        f"{who} lets ada run make, git on lab-*",
+        f"{who} lets ada run anything on none",
+        f"{who} lets ada run anything on any machine",
+    ]
+
+
 async def test_what_ran_on_a_machine_that_is_away_is_lost_until_it_says_more(server):
     """Nothing is written down for it, so whatever the machine tells when it is back is what holds."""
     offered = [Offer("shell.run", scope="shell")]

@@ -4,6 +4,7 @@ Commands of the server's own machine are entered directly, those of machines tha
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tieline.rpc.peer import Peer
 from tieline.services.shell.notes import Notes
 from tieline.store.shell import Begun, CommandEntry, Count, Rule, ShellStore
 
+log = logging.getLogger("tieline.shell")
 ANSWERED = 0.1
 "Seconds. What narrowing waits before it ends what an account has open, its caller's own link maybe among it."
 COMMAND_LINE, FOLDER = 1000, 500
@@ -136,10 +138,15 @@ class Book:
             return await self.rule(account)
 
         @handlers.method("shell.narrow", scope="admin")
-        async def narrow(account: str, targets: list[str] | None = None, commands: list[str] | None = None) -> None:
+        async def narrow(
+            account: str, peer: Peer, targets: list[str] | None = None, commands: list[str] | None = None
+        ) -> None:
             """Narrow an account's scope `shell` to these machines (names or patterns; `server` is the server's own) and
             programs; None: to nothing less than all. What it has open ends."""
             await self.narrow(account, _rule(targets, commands))
+            what = "anything" if commands is None else ", ".join(commands) or "nothing"
+            where = "any machine" if targets is None else ", ".join(targets) or "none"
+            log.info("%s lets %s run %s on %s", peer.identity, account, what, where)
 
     async def _with_lost(self, entries: list[CommandEntry]) -> list[CommandEntry]:
         """Of what has no end, whose machine is away: `runs` would be more than anybody knows."""
