@@ -20,8 +20,7 @@ def test_they_grow_as_long_as_the_clock_does() -> None:
 
 
 FORKED = """
-import subprocess
-import sys
+import os
 import tieline
 
 tieline.message_id()
