@@ -162,12 +162,12 @@ class Accounts:
 
     async def list(self, after: str = "") -> list[tuple[Account, list[Device], list[Ticket]]]:
         """Every account, oldest first, with its devices and the tickets that are still good; or those that come after
-        one of them. Raises NotFound when there was none of that name."""
+        one of them. Raises NoAccount when there was none of that name."""
         now = self._now()
         listing = await self._store.listing()
         first = next((at for at, (account, *_) in enumerate(listing, 1) if account.name == after), 0)
         if after and not first:
-            raise NotFound(f"there is no account {after[:64]!a}")
+            raise NoAccount(after)
         return [
             (account, devices, [ticket for ticket in tickets if ticket.expires > now])
             for account, devices, tickets in listing[first:]

@@ -73,7 +73,6 @@ class Topic:
         "_pump_planned",
         "_read",
         "_settled",
-        "_sizes",
         "_tail",
         "_tail_bytes",
         "_unsent",

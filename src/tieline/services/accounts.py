@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tieline.errors import Denied, InvalidArgument
-from tieline.limits import DEFAULT
+from tieline.limits import DEFAULT, Limits
 from tieline.login.accounts import LIFETIME, Accounts
 from tieline.login.identity import ENROL, Identity
 from tieline.login.names import PASSWORD
@@ -81,10 +81,10 @@ class ListedAccount(msgspec.Struct, frozen=True):
     tickets: list[ListedTicket]
 
 
-def install(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
+def install(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite, limits: Limits = DEFAULT) -> None:
     """Register accounts.* for everybody, for ticket holders and for admins."""
     _for_everybody(handlers, accounts, cut)
-    _for_admins(handlers, accounts, cut, invite)
+    _for_admins(handlers, accounts, cut, invite, limits)
 
 
 def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
@@ -135,7 +135,7 @@ def _for_everybody(handlers: Handlers, accounts: Accounts, cut: Cut) -> None:
         return cut(account, device)
 
 
-def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite) -> None:
+def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite, limits: Limits) -> None:
     @handlers.method("accounts.invite", scope="admin")
     async def invite_(account: str, peer: Peer, can: list[str] | None = None, expires: float = LIFETIME) -> str:
         """A ticket for one device of an account, made if it is new. It is good once, for `expires` seconds."""
@@ -152,7 +152,7 @@ def _for_admins(handlers: Handlers, accounts: Accounts, cut: Cut, invite: Invite
         for entry in await accounts.list(after):
             page.append(_listed(*entry))
             size += len(encode(page[-1]))
-            if size > DEFAULT.page_bytes:
+            if size > limits.page_bytes:
                 break
         return page
 
