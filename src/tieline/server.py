@@ -16,10 +16,8 @@ What each part does is its own business; this says only which parts there are, a
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,15 +52,13 @@ from tieline.services import tokens as token_service
 from tieline.services.shell.book import Book
 from tieline.store.sqlite import SqliteStore
 from tieline.transports.address import parse
-from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate
+from tieline.transports.certificate import ServerCertificate, load, load_or_make, make_certificate, own_names
 from tieline.transports.endpoint import Endpoint
 from tieline.wire.keyring import Keyring
 
 log = logging.getLogger("tieline.server")
 Function = TypeVar("Function", bound=Callable[..., Any])
 GUEST_SCOPES = frozenset({"chat"})
-SOON = timedelta(days=30)
-"A certificate that ends within this is warned of."
 
 
 class Server:
@@ -247,7 +243,7 @@ class Server:
     def _install_services(self, store: SqliteStore) -> None:
         echo.install(self.handlers)
         clock.install(self.handlers)
-        account_service.install(self.handlers, self.accounts, self._cut, self.invite)
+        account_service.install(self.handlers, self.accounts, self._cut, self.invite, self.limits)
         token_service.install(self.handlers, self.tokens, self._cut)
         chat.install(self.handlers, self.topics, store, self.limits)
         server_service.install(self.handlers, self.links, self.name)
@@ -271,12 +267,10 @@ class Server:
 
     def _load_certificate(self) -> ServerCertificate:
         if self._cert is not None:
-            own = load(self._cert, self._key)
-            _warn_of_its_end(self._cert, own.expires)
-            return own
+            return load(self._cert, self._key)
         if self._data is None:
-            return ServerCertificate(*make_certificate(_own_names()))
-        return load_or_make(self._data, _own_names)
+            return ServerCertificate(*make_certificate(own_names()))
+        return load_or_make(self._data, own_names)
 
     def _begin_login(self, endpoint: Endpoint) -> ServerLogin:
         return ServerLogin(
@@ -296,23 +290,4 @@ class Server:
         await self._lines.close()
         await asyncio.gather(
             self.links.drain("the server is closing", self.limits.drain), self.lanes.close(self.limits.drain)
-        )
-
-
-def _own_names() -> list[str]:
-    """What this machine is called. May wait for the network, which need not be there yet."""
-    names = [socket.gethostname()]
-    with suppress(OSError, UnicodeError):  # a name may be none on a network
-        names.append(socket.getfqdn())
-    return names
-
-
-def _warn_of_its_end(path: Path, end: datetime) -> None:
-    left = end - datetime.now(UTC)
-    if left < SOON:
-        log.warning(
-            "the certificate in %s %s on %s; who has its pin does not mind, but browsers and curl do",
-            path,
-            "expires" if left > timedelta(0) else "expired",
-            f"{end:%Y-%m-%d}",
         )

@@ -5,8 +5,10 @@ Apart from `tls`, because only servers need the library that makes certificates,
 
 import datetime
 import ipaddress
+import logging
 import os
 import secrets
+import socket
 import ssl
 import stat
 from collections.abc import Callable, Iterable
@@ -22,8 +24,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tieline.errors import ConfigError
 from tieline.transports.tls import end_point, pin_of, server_context
 
+log = logging.getLogger("tieline.tls")
 FILE_NAME = "server.pem"
 _YEARS = 20
+_SOON = datetime.timedelta(days=30)
+"A certificate of the owner's own that ends within this is warned of."
 
 
 class ServerCertificate(msgspec.Struct, frozen=True):
@@ -56,6 +61,7 @@ class ServerCertificate(msgspec.Struct, frozen=True):
 
     @property
     def expires(self) -> datetime.datetime:
+        """When it ends, in UTC."""
         return x509.load_der_x509_certificate(self.der).not_valid_after_utc
 
     def context(self) -> ssl.SSLContext:
@@ -105,7 +111,24 @@ def load(certificate: Path, key: Path | None = None) -> ServerCertificate:
     """The owner's own certificate; without `key` both are in one file. Raises ConfigError."""
     made = ServerCertificate(_part(certificate, b"CERTIFICATE"), _part(key or certificate, b"PRIVATE KEY"))
     made.context()
+    _warn_of_its_end(certificate, made.expires)
     return made
+
+
+def _warn_of_its_end(path: Path, end: datetime.datetime) -> None:
+    left = end - datetime.datetime.now(datetime.UTC)
+    if left < _SOON:
+        ends = "expires" if left > datetime.timedelta(0) else "expired"
+        why = "who has its pin does not mind, but browsers and curl do"
+        log.warning("the certificate in %s %s on %s; %s", path, ends, f"{end:%Y-%m-%d}", why)
+
+
+def own_names() -> list[str]:
+    """What this machine is called. May wait for the network, which need not be there yet."""
+    names = [socket.gethostname()]
+    with suppress(OSError, UnicodeError):  # a name may be none on a network
+        names.append(socket.getfqdn())
+    return names
 
 
 def load_or_make(folder: Path, names: Callable[[], Iterable[str]]) -> ServerCertificate:
