@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -383,19 +382,3 @@ def test_settings_come_from_the_environment_and_a_file_too(serve: Serve, owner: 
     server = serve("--config", str(file))
     assert json.loads(server.said[-1])["logger"] == "tieline.serve"
     assert "from environment: tieline" in owner.out("status")
-
-
-def test_a_second_signal_ends_the_server_at_once(serve: Serve, owner: Person) -> None:
-    server = serve()
-    # A call that never ends holds up the draining.
-    busy: subprocess.Popen[str] = owner.start("call", "echo.count", "to=1000000000")
-    assert busy.stdout is not None
-    busy.stdout.readline()
-    server.process.send_signal(signal.SIGINT)
-    assert server.process.stderr is not None
-    for line in server.process.stderr:
-        if "draining" in line:
-            break
-    assert server.stop(signal.SIGINT) == 130
-    busy.kill()
-    busy.communicate()

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tieline.apps.cli import serving
 from tieline.transports.address import parse
 from tieline.transports.certificate import make_certificate
 
-from .conftest import People, Person, Serve
+from .conftest import People, Person, Serve, Serving
 
 
 def test_with_json_log_every_line_is_json_and_no_ticket_is_among_them(serve: Serve, owner: Person) -> None:
@@ -46,20 +47,35 @@ def test_what_keeps_a_server_from_starting_is_in_its_json_log_too(serve: Serve, 
     assert f"port {port} is in use" in json.loads(done.stderr)["message"]
 
 
-def test_a_terminal_that_goes_away_may_say_so_twice(serve: Serve, owner: Person) -> None:
-    server = serve()
-    # A call that never ends holds up the draining.
-    busy: subprocess.Popen[str] = owner.start("call", "echo.count", "to=1000000000")
-    assert busy.stdout is not None
-    busy.stdout.readline()
-    server.process.send_signal(signal.SIGHUP)
-    assert server.process.stderr is not None
-    for line in server.process.stderr:
-        if "draining" in line:
-            break
+@pytest.fixture
+def draining(serve: Serve, owner: Person) -> Iterator[Callable[[int], Serving]]:
+    """`draining(number)`: a server that was sent the signal, and is held up by a call that never ends."""
+    busy: list[subprocess.Popen[str]] = []
+
+    def start(number: int) -> Serving:
+        server = serve()
+        busy.append(owner.start("call", "echo.count", "to=1000000000"))
+        assert busy[0].stdout is not None
+        busy[0].stdout.readline()
+        server.process.send_signal(number)
+        assert server.process.stderr is not None
+        assert any("draining" in line for line in server.process.stderr)
+        return server
+
+    yield start
+    for each in busy:
+        each.kill()
+        each.communicate()
+
+
+def test_a_terminal_that_goes_away_may_say_so_twice(draining: Callable[[int], Serving]) -> None:
+    server = draining(signal.SIGHUP)
     server.process.send_signal(signal.SIGHUP)
     assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
-    busy.kill()
+
+
+def test_a_second_signal_ends_the_server_at_once(draining: Callable[[int], Serving]) -> None:
+    assert draining(signal.SIGINT).stop(signal.SIGINT) == 130
 
 
 def test_a_server_started_with_nohup_outlives_its_terminal(serve: Serve, owner: Person) -> None:
