@@ -223,7 +223,8 @@ async def test_through_cut_connections_no_byte_is_lost_or_doubled(
 
 async def test_a_killed_server_takes_its_sessions_along_and_one_is_told(server: ServerProcess, terminal: Open) -> None:
     word = f"word-{os.urandom(4).hex()}"
-    shell = terminal("shell", "--", "sh", "-c", family(word), word)
+    shell = terminal("shell", "--", "sh", "-c", f"echo begun; {family(word)}", word)
+    await shell.printed(b"begun")  # before that it may wait to hear which session is its own
     await until(lambda: len(running(word)) >= 6)  # the command itself, which names it as well
     await server.kill()
     await shell.printed(rb"\[tieline: ")
